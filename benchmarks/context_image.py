@@ -6,7 +6,8 @@ one is the context. Encoders are frozen (MiniLM's mean, EfficientNet-lite2's mea
 projections of `nn.alignment` learn, in batches of 32 pairs, from context and image alone.
 Near-duplicate photos (perceptual hash) are dropped before the split. Printed is R@k over all
 held-out photos, before training and after, with t intervals over seeds; chance is k / photos. CACHE
-keeps the features (safetensors), which take a minute.
+keeps the features (safetensors), which take a minute; it is refused where it is of other photos,
+captions or encoders.
 """
 
 import argparse
@@ -14,9 +15,11 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.duplicates import image_hash
 from crisislens.data.images import decode_image
 from crisislens.encoders.base import EncoderSpec, load_encoders, pad_ids
@@ -30,12 +33,14 @@ HELD_OUT, K, EPOCHS, RANKS = 300, 32, 30, (1, 5, 10)
 
 def features(photos: Path, cache: Path) -> dict[str, Tensor]:
     """Means of captions (photos, 5, 384) and of patches (photos, 1280), near-duplicates left out."""
-    if cache.is_file():
-        return load_file(cache)
     lines = [line.split("\t") for line in (photos / "manifest.tsv").read_text(encoding="utf-8").splitlines()]
     rows = [(cells[0], cells[3].split(" || ")) for cells in lines if cells[1] == "captioned"]
     rows = [(file, captions) for file, captions in rows if len(captions) == 5]
     encoders = load_encoders(EncoderSpec())
+    digests = [fingerprint_file(photos / file) for file, _ in rows]
+    made_from = fingerprint({"rows": rows, "photos": digests, "encoders": encoders.fingerprint()})
+    if cache.is_file():
+        return of_cache(cache, made_from)
     images, texts, hashes = [], [], []
     with torch.inference_mode():
         for file, captions in rows:
@@ -55,8 +60,17 @@ def features(photos: Path, cache: Path) -> dict[str, Tensor]:
         "image": torch.stack(images)[kept].contiguous(),
         "text": torch.stack(texts)[kept].contiguous(),
     }
-    save_file(found, cache)
+    save_file(found, cache, {"made_from": made_from})
     return found
+
+
+def of_cache(cache: Path, made_from: str) -> dict[str, Tensor]:
+    """What a cache holds, if it was made from the same."""
+    with safe_open(cache, "pt") as stored:
+        told = (stored.metadata() or {}).get("made_from")
+    if told != made_from:
+        raise SystemExit(f"{cache} was made from other photos, captions or encoders; name another --cache")
+    return load_file(cache)
 
 
 def recall(align: Alignment, context: Tensor, image: Tensor) -> dict[str, float]:

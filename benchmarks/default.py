@@ -7,7 +7,7 @@ A2 and B2 are settings of research that the new bundle does not answer; `--setti
 to the classes that both have, with vehicles as infrastructure.
 
 Unrelated photos are everyday ones of the test part that `train_fused.py` set aside; the draw is fixed.
-Answers are kept in `--work`, so that a killed run goes on.
+Answers are kept in `--work`, by bundle, posts and photos, so that a killed run goes on.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import torch
 from need import OUTSIDE, OUTSIDE_T26, auroc, sets, stress_posts
 from numpy.typing import NDArray
 
+from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.crisismmd import CrisisMMD
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import ImageRef, Post
@@ -41,9 +42,19 @@ SURE = 0.9
 _CHUNK = 64
 
 
+def shown(posts: Sequence[Post], analyst: Analyst) -> str:
+    """The fingerprint of posts and of the files of their photos."""
+    root, seen = analyst.encoder.image_root, []
+    for post in posts:
+        path = None if root is None or post.image is None else root / post.image.path
+        photo = fingerprint_file(path) if path is not None and path.is_file() else None
+        seen.append([post.model_dump(mode="json"), photo])
+    return fingerprint(seen)
+
+
 def answers(analyst: Analyst, posts: Sequence[Post], path: Path) -> list[Assessment]:
-    """What an analyst says of posts, kept in a file that names the models."""
-    path = path.with_name(f"{path.name}-{analyst.fingerprint}.jsonl")
+    """What an analyst says of posts, kept in a file that names the models and what they are shown."""
+    path = path.with_name(f"{path.name}-{analyst.fingerprint}-{shown(posts, analyst)}.jsonl")
     if path.is_file():
         kept = [Assessment.model_validate_json(line) for line in path.read_bytes().split(b"\n") if line]
         if [a.post.id for a in kept] == [p.id for p in posts]:

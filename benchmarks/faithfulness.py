@@ -8,6 +8,8 @@ words, as many as the rationale model marks. The answer of the whole post is ask
 Classifiers: `own`, the rationale model's auxiliary one, on the same encoder; `default`, the category of
 the default bundle; for photos, shown without their text so that the classifier must look at them, the
 default's `damage` and the `humanitarian` answer of crisis-compact.
+
+A finished part is kept in `--out`, by models and posts, and not made again.
 """
 
 import argparse
@@ -24,6 +26,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crisislens.core.files import atomic_write
+from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.crisismmd import CrisisMMD
 from crisislens.data.images import decode_image, resolve_image
 from crisislens.data.text import clean_text
@@ -48,6 +51,7 @@ from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.device import set_threads
 from crisislens.nn.widths import FeatureWidths
 from crisislens.pipeline.analyst import Analyst
+from crisislens.pipeline.joining import find_bundle
 
 Array = Float[np.ndarray, "..."]
 EVIDENCE = "evidence"
@@ -82,7 +86,7 @@ def pooled_photo(model: FusionModel, widths: FeatureWidths, patches: Tensor) -> 
 
 def classifiers(rationalizer: Rationalizer) -> dict[str, TextAnswers]:
     """What is explained, by name."""
-    analyst = Analyst.load("crisis-multilingual")
+    analyst = Analyst.load(bundle_of("default"))
     widths, model = analyst.encoder.encoders.widths(), analyst.models["humanitarian"].model
     assert not model.reads_tokens
     return {
@@ -373,7 +377,8 @@ def main() -> None:
     set_threads(1)
     rationalizer = Rationalizer.load()
     for part in args.parts:
-        path = args.out / f"{part.replace(' ', '_')}_{args.texts}.json"
+        digest = made_from(part, args.data, args.texts, rationalizer.loaded.fingerprint)
+        path = args.out / f"{part.replace(' ', '_')}_{args.texts}-{digest}.json"
         if not path.is_file():
             found = measured(part, args.data, args.texts, rationalizer)
             used = resource.getrusage(resource.RUSAGE_SELF)
@@ -382,10 +387,35 @@ def main() -> None:
         print(part, path.read_text(encoding="utf-8"), flush=True)
 
 
+def bundle_of(part: str) -> str:
+    """The name of the bundle that a part asks."""
+    return "crisis-compact" if part == "humanitarian" else "crisis-multilingual"
+
+
+def made_from(part: str, data: Path, texts: int, rationales: str) -> str:
+    """What a part depends on.
+
+    Arguments:
+        part: Its name.
+        data: The folder of the data.
+        texts: How many texts, at most.
+        rationales: Fingerprint of the rationale model.
+    """
+    shown: list[object] = []
+    if part in ("damage", "humanitarian"):
+        for post in held_out_photos(data):
+            assert post.image is not None
+            shown.append([post.text, fingerprint_file(data / "crisismmd" / post.image.path)])
+    else:
+        shown += sampled(data, texts)
+    bundle = find_bundle(bundle_of(part)).fingerprint()
+    return fingerprint({"bundle": bundle, "rationales": rationales, "posts": shown, "shares": SHARES})
+
+
 def measured(part: str, data: Path, texts: int, rationalizer: Rationalizer) -> dict[str, dict[str, object]]:
     """One part."""
     if part in ("damage", "humanitarian"):
-        analyst = Analyst.load("crisis-multilingual" if part == "damage" else "crisis-compact")
+        analyst = Analyst.load(bundle_of(part))
         photos = read_photos(data, analyst, rationalizer)
         return photo_part(PhotoAnswers(analyst, part), photos)
     name, _, deleted = part.partition(" ")

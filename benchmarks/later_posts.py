@@ -2,18 +2,21 @@
 `python benchmarks/later_posts.py --model crisis-multilingual [--model FOLDER …] [--posts later_offers]`.
 
 `tests/stress/later.jsonl` (after 0.5.0), `later_offers.jsonl` (before 0.6.0), `later_hard.jsonl` (before
-0.7.0), `later_harder.jsonl` (before 0.8.0), `later_hardest.jsonl` and `later_appeals.jsonl` (before 0.9.0):
-made up by a language model and marked by it before any bundle read them: calls for help, offers, warnings,
-needs that are over, reports of people who were saved, tolls, drills, jokes, appeals and everyday talk.
+0.7.0), `later_harder.jsonl` (before 0.8.0), `later_hardest.jsonl` and `later_appeals.jsonl` (before 0.9.0),
+`later_feed.jsonl` (after 0.9.0): made up by a language model and marked by it before any bundle read them:
+calls for help, offers, warnings, needs that are over, reports of people who were saved, tolls, drills, jokes,
+appeals and everyday talk.
 Those that share more than three in ten of their runs of five characters with a post of the stress set or
-one that is trained on were taken out (`--near` names them). Nothing is chosen on them; whoever changes a
-head with them in mind needs new ones. Small probes.
+one that is trained on were taken out (`--near` names them). That was so when they were written: of the older
+sets some are now near a post that later training reads (8 of 57, 11 of 191, 4 of 145, 2 of 132), of the two
+of 0.9.0 and of the newest none. Nothing is chosen on them; whoever changes a head with them in mind needs
+new ones. Small probes.
 """
 
 import argparse
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +50,14 @@ def near(posts: Sequence[dict[str, object]], name: str) -> list[str]:
     """
     files = [path for path in STRESS.glob("*.jsonl") if path.stem != name]
     files += (ROOT / "scripts").glob("made_up_*.jsonl")
-    known = [runs(str(other["text"])) for path in files for other in read(path)]
+    return near_to(posts, [str(other["text"]) for path in files for other in read(path)])
+
+
+def near_to(posts: Sequence[dict[str, object]], texts: Iterable[str]) -> list[str]:
+    """The ids of posts that are worded like one of these texts: a short post that stands whole in a long text
+    is, whatever else the text says.
+    """
+    known = [runs(text) for text in texts]
     found = []
     for post in posts:
         mine = runs(str(post["text"]))

@@ -9,9 +9,9 @@ so every post with both modalities is tested once. All models: width 64, the sam
 with fewer than 20 tested posts are left out.
 
 Each model's test logits are kept in `--out` (whole posts, and with a modality missing or another
-post's), so a killed run goes on. The last step prints a JSON line a model: mean and 95 % t interval
-over folds, the paired bootstrap against SG-MFT over all tested posts, Holm- corrected, and
-parameters and milliseconds a post.
+post's), by recipe, features and folds, so a killed run goes on. The last step prints a JSON line a
+model: mean and 95 % t interval over folds, the paired bootstrap against SG-MFT over all tested
+posts, Holm-corrected, and parameters and milliseconds a post.
 """
 
 import argparse
@@ -74,10 +74,11 @@ class Regions:
 
     Arguments:
         posts: One batch of all posts.
+        fingerprint: Of the features.
     """
 
-    def __init__(self, posts: FeatureBatch) -> None:
-        self.posts = posts
+    def __init__(self, posts: FeatureBatch, fingerprint: str) -> None:
+        self.posts, self.fingerprint = posts, fingerprint
 
     def batch(self, rows: np.ndarray) -> FeatureBatch:
         """Some of the posts."""
@@ -108,7 +109,7 @@ def load(
     fold = folds(labels, owner, count=FOLDS)
     tested = (batch.text.present & batch.image.present).numpy()
     return (
-        Regions(batch),
+        Regions(batch, cache.fingerprint),
         encoders.widths(),
         np.array([names.index(c) for c in labels]),
         np.array(fold),
@@ -178,10 +179,26 @@ def milliseconds(model: FusionModel, batch: FeatureBatch, repeats: int = 15) -> 
     return 1000 * float(np.median(times)) / len(batch)
 
 
+def kept_at(name: str, data: tuple, out: Path) -> Path:
+    """Where a model's logits are kept: a name for all that they depend on."""
+    features, _, y, fold, tested, names = data
+    kind, options = MODELS[name]
+    digest = fingerprint(
+        {
+            "model": [kind, options],
+            "recipe": RECIPE,
+            "features": features.fingerprint,
+            "classes": [y.tolist(), names],
+            "folds": [FOLDS, fold.tolist(), tested.tolist()],
+        }
+    )
+    return out / f"{name.replace(' ', '_').replace(',', '')}-{digest}.npz"
+
+
 def run(name: str, data: tuple, out: Path) -> None:
     """Trains and tests all folds of one model, unless its file is there."""
     features, widths, y, fold, tested, names = data
-    path = out / (name.replace(" ", "_").replace(",", "") + ".npz")
+    path = kept_at(name, data, out)
     if path.is_file():
         return
     kind, options = MODELS[name]
@@ -224,7 +241,7 @@ def table(data: tuple, out: Path) -> None:
     at = np.flatnonzero(tested)
     found = {}
     for name in MODELS:
-        with np.load(out / (name.replace(" ", "_").replace(",", "") + ".npz")) as stored:
+        with np.load(kept_at(name, data, out)) as stored:
             found[name] = {c: stored[c] for c in CONDITIONS}
     p = {name: softmax(one["whole"][at]) for name, one in found.items()}
     differences = {
@@ -247,7 +264,7 @@ def table(data: tuple, out: Path) -> None:
     for name, one in found.items():
         row: dict[str, object] = {
             "model": name,
-            **json.loads((out / (name.replace(" ", "_").replace(",", "") + ".json")).read_text()),
+            **json.loads(kept_at(name, data, out).with_suffix(".json").read_text()),
         }
         for c in CONDITIONS:
             scores = []
@@ -280,7 +297,7 @@ def main() -> None:
     for name in MODELS:
         if time.monotonic() - start < 60 * arguments.minutes:
             run(name, data, arguments.out)
-    if all((arguments.out / (n.replace(" ", "_").replace(",", "") + ".npz")).is_file() for n in MODELS):
+    if all(kept_at(n, data, arguments.out).is_file() for n in MODELS):
         table(data, arguments.out)
 
 

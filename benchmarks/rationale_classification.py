@@ -8,6 +8,8 @@ Faithfulness: the full-post model of each seed sees rationales, complements, ran
 
 Photos (150 of the CrisisMMD photos in hand): faithfulness of `crisis-compact` for text, patches and
 both, and its curves on 60 of them.
+
+A finished part is kept in `--out`, by models, recipe and posts, and not made again.
 """
 
 import argparse
@@ -19,8 +21,10 @@ import numpy as np
 import torch
 
 from crisislens.core.files import atomic_write
+from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.crisismmd import CrisisMMD
 from crisislens.data.images import decode_image, resolve_image
+from crisislens.data.source import LabeledPost
 from crisislens.data.words import is_noise
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import TASKS
@@ -43,8 +47,10 @@ from crisislens.features.extract import extract
 from crisislens.models.base import FusionModel, ModelSpec
 from crisislens.nn.device import set_threads
 from crisislens.pipeline.analyst import Analyst
+from crisislens.pipeline.joining import find_bundle
 from crisislens.training.heads import HeadConfig, predict_logits, train_head
 
+BUNDLE = "crisis-compact"
 SEEDS = (0, 1, 2)
 SWITCHES = ("none", "both", "complement")
 PHOTO_POSTS, CURVE_POSTS = 150, 60
@@ -90,8 +96,7 @@ def shared_encoders(rationalizer: Rationalizer) -> EncoderPair:
 
 def text_part(data: Path, out: Path, which: str) -> dict[str, object]:
     """Stage 2 on B2."""
-    source = CrisisMMD(data / "crisismmd", setting="B2", variant="agreed")
-    rows = {split: source.load(split) for split in ("train", "dev", "test")}
+    rows = _of_b2(data)
     every = [row for split in rows.values() for row in split]
     start = {"train": 0, "dev": len(rows["train"]), "test": len(rows["train"]) + len(rows["dev"])}
     places = {split: list(range(start[split], start[split] + len(found))) for split, found in rows.items()}
@@ -99,7 +104,7 @@ def text_part(data: Path, out: Path, which: str) -> dict[str, object]:
     tweets = np.array([row.post.id.rpartition("_")[0] for row in every])
     rationalizer = Rationalizer.load()
     why = rationalizer.find([row.post.text for row in every])
-    analyst = Analyst.default()
+    analyst = Analyst.load(BUNDLE)
     pair = analyst.encoder.encoders if which == "separate" else shared_encoders(rationalizer)
     encoder = PostEncoder(
         pair, rules=analyst.encoder.rules, limits=analyst.limits, image_root=None, keep_tokens=()
@@ -123,6 +128,32 @@ def text_part(data: Path, out: Path, which: str) -> dict[str, object]:
                     rows_there = places["test"] if other in SWITCHES else list(range(len(truth)))
                     seen[other].append(_softmax(predict_logits(model, cache, rows_there)))
     return _text_report(truth, clusters, tables, seen, why=[why[i] for i in places["test"]])
+
+
+def _of_b2(data: Path) -> dict[str, list[LabeledPost]]:
+    source = CrisisMMD(data / "crisismmd", setting="B2", variant="agreed")
+    return {split: source.load(split) for split in ("train", "dev", "test")}
+
+
+def made_from(part: str, data: Path, rationales: str) -> str:
+    """What a part depends on.
+
+    Arguments:
+        part: Its name.
+        data: The folder of the data.
+        rationales: Fingerprint of the rationale model.
+    """
+    if part == "photos":
+        posts = _with_photos(data)[:PHOTO_POSTS]
+        files = [data / "crisismmd" / post.image.path for post in posts if post.image is not None]
+        shown = [[p.id, p.text, fingerprint_file(file)] for p, file in zip(posts, files, strict=True)]
+        recipe: dict[str, object] = {"curves": CURVE_POSTS, "shares": SHARES}
+    else:
+        rows = _of_b2(data)
+        shown = [[split, row.post.id, row.post.text, row.label] for split in rows for row in rows[split]]
+        recipe = {"head": HEAD.model_dump(mode="json"), "seeds": SEEDS}
+    bundle = find_bundle(BUNDLE).fingerprint()
+    return fingerprint({"bundle": bundle, "rationales": rationales, "posts": shown, **recipe})
 
 
 def _head(cache: FeatureCache, train: list[int], y: np.ndarray, pair: EncoderPair, seed: int) -> FusionModel:
@@ -181,7 +212,7 @@ def _text_report(
 
 def photo_part(data: Path) -> dict[str, object]:
     """Faithfulness of the bundle on posts with photos."""
-    analyst = Analyst.load("crisis-compact", image_root=data / "crisismmd")
+    analyst = Analyst.load(BUNDLE, image_root=data / "crisismmd")
     rationalizer, tasks = Rationalizer.load(), ("humanitarian",)
     posts = _with_photos(data)[:PHOTO_POSTS]
     pixels = [decode_image(resolve_image(p.image, data / "crisismmd"), analyst.limits).pixels for p in posts]  # type: ignore[arg-type]
@@ -299,8 +330,9 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", default=["separate", "shared", "photos"])
     args = parser.parse_args()
     set_threads(1)
+    rationales = Rationalizer.load().loaded.fingerprint
     for part in args.parts:
-        path = args.out / f"{part}.json"
+        path = args.out / f"{part}-{made_from(part, args.data, rationales)}.json"
         if not path.is_file():
             found = photo_part(args.data) if part == "photos" else text_part(args.data, args.out, part)
             atomic_write(path, json.dumps(found, indent=1))

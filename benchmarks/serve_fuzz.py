@@ -15,11 +15,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import schemathesis
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from starlette.testclient import TestClient
 
 from crisislens.serve.app import create_app
@@ -49,6 +48,8 @@ class Fuzz:
 
     def run(self) -> int:
         """Asks; returns how many requests there were."""
+        import schemathesis
+
         with TestClient(self.app, raise_server_exceptions=False) as client:
             self._fill(client)
             schema = schemathesis.openapi.from_dict(self.app.openapi())
@@ -68,6 +69,8 @@ class Fuzz:
         return {"Authorization": f"Bearer {self.key}"}
 
     def _ask(self, client: TestClient, operation: Any, share: int) -> None:
+        from hypothesis import HealthCheck, Phase, given, seed, settings
+
         @seed(self.start)
         @settings(
             max_examples=share,
@@ -111,11 +114,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--examples", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=0)
-    given_ = parser.parse_args()
-    random.seed(given_.seed)
+    given = parser.parse_args()
+    # no extra of the package has it
+    if find_spec("schemathesis") is None:
+        raise SystemExit("this needs schemathesis; get it with: pip install schemathesis==4.32.5")
+    random.seed(given.seed)
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder, open_store(str(Path(folder) / "store.db")) as store:
-        fuzz = Fuzz(store, examples=given_.examples, start=given_.seed)
+        fuzz = Fuzz(store, examples=given.examples, start=given.seed)
         asked = fuzz.run()
     told = {
         "asked": asked,

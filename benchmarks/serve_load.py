@@ -28,8 +28,8 @@ BATCH = 500
 TEXT = "House {} is flooded, people on the roof"
 SCRIPT = """
 local n = 0
-local threads = 0
-function setup(thread) thread:set("number", threads); threads = threads + 1 end
+local threads = {}
+function setup(thread) thread:set("number", #threads); table.insert(threads, thread) end
 function init(args)
   math.randomseed(os.time() + number * 7919)
   salt = string.format("%x", math.random(1, 2^30))
@@ -42,7 +42,9 @@ function request()
 end
 function response(status) if status == 202 then taken = (taken or 0) + 1 end end
 function done(summary, latency)
-  io.write(string.format("RESULT %d %d %d %d %d %d\\n", summary.requests, summary.duration,
+  local accepted = 0
+  for _, thread in ipairs(threads) do accepted = accepted + (thread:get("taken") or 0) end
+  io.write(string.format("RESULT %d %d %d %d %d %d %d\\n", summary.requests, accepted, summary.duration,
     latency:percentile(50), latency:percentile(95), latency:percentile(99),
     summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout))
 end
@@ -85,14 +87,16 @@ def load(address: str, script: Path, clients: int, seconds: int) -> dict[str, An
     command = ["wrk", f"-t{threads}", f"-c{clients}", f"-d{seconds}s", "-s", str(script), address]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     numbers = [int(part) for part in out.partition("RESULT ")[2].split()]
-    requests, duration, p50, p95, p99, errors = numbers
+    requests, accepted, duration, p50, p95, p99, errors = numbers
     return {
         "clients": clients,
-        "posts_s": round(requests / (duration / 1e6), 1),
+        # a refused post is answered sooner than one that is kept, and is none
+        "posts_s": round(accepted / (duration / 1e6), 1),
         "p50_ms": p50 / 1000,
         "p95_ms": p95 / 1000,
         "p99_ms": p99 / 1000,
         "requests": requests,
+        "accepted": accepted,
         "errors": errors,
     }
 

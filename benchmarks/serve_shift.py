@@ -14,10 +14,12 @@ import json
 import statistics
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+# no extra of the package has it, and --help is told without it
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 PAGES = (
     "/",
@@ -42,23 +44,25 @@ SIZES = {"wide": (1280, 900), "phone": (390, 844)}
 class Shift:
     """One play."""
 
-    def __init__(self, browser: Browser, link: str, out: Path, axe: Path | None) -> None:
+    def __init__(self, browser: "Browser", link: str, out: Path, axe: Path | None) -> None:
         parts = urlsplit(link)
         self.browser, self.link, self.out, self.axe = browser, link, out, axe
         self.base = f"{parts.scheme}://{parts.netloc}"
         self.problems: list[str] = []
         out.mkdir(parents=True, exist_ok=True)
 
-    def context(self, **more: Any) -> BrowserContext:
+    def context(self, **more: Any) -> "BrowserContext":
         return self.browser.new_context(viewport={"width": 1280, "height": 900}, **more)
 
-    def page(self, context: BrowserContext) -> Page:
+    def page(self, context: "BrowserContext") -> "Page":
         page = context.new_page()
         page.on("console", lambda m: m.type in ("error", "warning") and self.problems.append(m.text))
         page.on("pageerror", lambda e: self.problems.append(f"script: {e}"))
         return page
 
-    def sign_in(self, link: str) -> tuple[BrowserContext, Page]:
+    def sign_in(self, link: str) -> "tuple[BrowserContext, Page]":
+        from playwright.sync_api import expect
+
         context = self.context()
         page = self.page(context)
         page.goto(link)
@@ -66,7 +70,7 @@ class Shift:
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         return context, page
 
-    def look(self, context: BrowserContext) -> dict[str, list[str]]:
+    def look(self, context: "BrowserContext") -> dict[str, list[str]]:
         """Every page in both themes and two widths: a picture, and what axe-core finds."""
         found: dict[str, list[str]] = {}
         page = self.page(context)
@@ -87,14 +91,14 @@ class Shift:
         page.close()
         return {where: what for where, what in found.items() if what}
 
-    def violations(self, page: Page) -> list[str]:
+    def violations(self, page: "Page") -> list[str]:
         if self.axe is None:
             return []
         page.evaluate(self.axe.read_text())
         result = page.evaluate("axe.run({resultTypes: ['violations']})")
         return [f"{v['id']} ({v['impact']}): {v['nodes'][0]['html'][:160]}" for v in result["violations"]]
 
-    def key(self, page: Page) -> str:
+    def key(self, page: "Page") -> str:
         """A key for sending, made on the admin page as a person makes it."""
         page.goto(self.base + "/admin")
         form = page.locator("form[action='/admin/keys']")
@@ -102,7 +106,7 @@ class Shift:
         form.get_by_role("button").click()
         return page.locator(".once code").inner_text()
 
-    def second(self, page: Page, name: str) -> str:
+    def second(self, page: "Page", name: str) -> str:
         """A second reviewer's link."""
         page.goto(self.base + "/admin")
         form = page.locator("form[action='/admin/users']")
@@ -111,7 +115,7 @@ class Shift:
         form.get_by_role("button").click()
         return page.locator(".once code").inner_text()
 
-    def send(self, page: Page, key: str, count: int) -> None:
+    def send(self, page: "Page", key: str, count: int) -> None:
         head = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         stamp = int(time.time())
         posts = [
@@ -121,8 +125,10 @@ class Shift:
         answer = page.request.post(self.base + "/v1/posts?source=shift", headers=head, data=json.dumps(posts))
         assert answer.status == 202, answer.text()
 
-    def review(self, page: Page, count: int) -> dict[str, float]:
+    def review(self, page: "Page", count: int) -> dict[str, float]:
         """Reviews by keys alone; how fast it goes."""
+        from playwright.sync_api import expect
+
         page.goto(self.base + "/queue")
         expect(page.locator(".item.current")).to_have_count(1, timeout=20_000)
         steps, answers = [], []
@@ -148,12 +154,14 @@ class Shift:
             "answered_ms_max": round(1000 * max(answers), 1),
         }
 
-    def undo(self, page: Page) -> None:
+    def undo(self, page: "Page") -> None:
+        from playwright.sync_api import expect
+
         before = page.locator(".item[data-state='reviewed']").count()
         page.keyboard.press("z")
         expect(page.locator(".item[data-state='reviewed']")).to_have_count(before - 1)
 
-    def ids(self, page: Page) -> set[str]:
+    def ids(self, page: "Page") -> set[str]:
         waiting = page.locator(".item:not([data-state='reviewed'])")
         found = waiting.evaluate_all("e => e.map(x => x.dataset.id)")
         return set(found)
@@ -168,6 +176,10 @@ def main() -> None:
     parser.add_argument("--posts", type=int, default=20)
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     given = parser.parse_args()
+    try:
+        from playwright.sync_api import expect, sync_playwright
+    except ModuleNotFoundError as error:
+        raise SystemExit("this needs Playwright; get it with: pip install playwright==1.65.2") from error
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=given.chromium, args=["--no-sandbox"])
         shift = Shift(browser, given.link, given.out, given.axe)

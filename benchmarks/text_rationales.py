@@ -1,18 +1,20 @@
 """Text rationales: trained on Nepal 2015, tested on its held-out folds and on Hagupit 2014:
 `python benchmarks/text_rationales.py DATA`.
 
-Seed s holds fold s of five out (near-duplicates in one fold). Finished runs are kept in `--out` and
-not made again. One training takes about four minutes on one core.
+Seed s holds fold s of five out (near-duplicates in one fold). Finished runs are kept in `--out`, by
+recipe, encoder and tables, and not made again. One training takes about four minutes on one core.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from crisislens.core.files import atomic_write
+from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.marked_rationales import AnnotatedText, duplicate_folds, read_snippet_table
 from crisislens.data.words import is_noise
 from crisislens.encoders.base import EncoderSpec, load_encoders
@@ -23,6 +25,19 @@ from crisislens.training.rationale import RationaleConfig, train_rationalizer
 from crisislens.training.rationale_run import score_rationales
 
 FOLDS = 5
+TABLES = ("nepal_2015.csv", "hagupit_2014.csv")
+
+
+def made_from(config: RationaleConfig, encoder: str, tables: Sequence[Path]) -> str:
+    """What a run depends on; the seed is part of its recipe."""
+    return fingerprint(
+        {
+            "config": config.model_dump(mode="json"),
+            "encoder": encoder,
+            "tables": [fingerprint_file(path) for path in tables],
+            "folds": FOLDS,
+        }
+    )
 
 
 def floors(texts: list[AnnotatedText]) -> dict[str, dict[str, float]]:
@@ -61,17 +76,18 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], help="KEY=VALUE of the training recipe")
     args = parser.parse_args()
     set_threads(1)
-    nepal = read_snippet_table(args.data / "rationales" / "nepal_2015.csv")
-    hagupit = read_snippet_table(args.data / "rationales" / "hagupit_2014.csv")
+    tables = [args.data / "rationales" / name for name in TABLES]
+    nepal, hagupit = map(read_snippet_table, tables)
+    encoder = load_encoders(EncoderSpec()).text
     folds = duplicate_folds([t.text for t in nepal], folds=FOLDS)
     classes = sorted({t.label for t in nepal})
     changes = dict(pair.split("=", 1) for pair in args.set)
     runs = []
     for seed in args.seeds:
-        path = args.out / f"seed-{seed}.json"
+        config = RationaleConfig.model_validate({**changes, "seed": seed})
+        path = args.out / f"seed-{seed}-{made_from(config, encoder.fingerprint(), tables)}.json"
         if not path.is_file():
             start = time.monotonic()
-            config = RationaleConfig.model_validate({**changes, "seed": seed})
             train = [t for t, f in zip(nepal, folds, strict=True) if f != seed % FOLDS]
             model = train_rationalizer(load_encoders(EncoderSpec()).text, train, classes, config)
             seconds = time.monotonic() - start

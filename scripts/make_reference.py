@@ -5,11 +5,13 @@ The pages are made, never edited; a test runs the check, so the reference cannot
 code.
 """
 
+import argparse
 import json
 import os
 import re
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -196,14 +198,17 @@ PAGES = {
 }
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the pages, or with `--check` names those that are out of date."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; name pages that are out of date")
+    check = parser.parse_args(arguments).check
     folder = ROOT / "docs" / "reference"
     stale = []
     for name, make in PAGES.items():
         text = NOTE + make()
         path = folder / name
-        if "--check" in sys.argv[1:]:
+        if check:
             if not path.is_file() or path.read_text(encoding="utf-8") != text:
                 stale.append(name)
         else:

@@ -2,7 +2,9 @@
 for k up to 10.
 """
 
+import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -44,7 +46,11 @@ def milliseconds(call: object) -> float:
     return 1000 * best
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures, prints and draws."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=TARGET, help="the picture")
+    target: Path = parser.parse_args(arguments).out
     torch.set_num_threads(1)
     mpl.rcParams.update({"svg.hashsalt": "crisislens", "font.size": 9})
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
@@ -79,8 +85,8 @@ def main() -> None:
     print("exact", [round(c, 2) for c in exact])
     right.set(xlabel="players k", ylabel="milliseconds for k targets", title="Cost, one thread")
     right.legend(fontsize=7)
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(TARGET, metadata={"Date": None})
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, format="svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import update
+
 from crisislens.domain.place import Place
 from crisislens.store import Store
+from crisislens.store.models import Post
 from crisislens.store.records import RuleSpec
 from store_posts import PONCE, fill, new
 
@@ -14,7 +17,7 @@ WATER = RuleSpec(task="needs", label="water", least=3, window_min=30)
 CAGUAS = Place(id="city:4563008", name="Caguas", kind="city", country="PR", lat=18.23, lon=-66.03)
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "haven", "inlet", "jetty", "knoll")
 
-__all__ = ["CAGUAS", "NOW", "PONCE", "WATER", "ask", "at"]
+__all__ = ["CAGUAS", "NOW", "PONCE", "WATER", "ask", "at", "heard_when_posted"]
 
 _count = 0
 
@@ -43,3 +46,9 @@ def ask(
         said = " ".join(WORDS[(_count * k + k * k) % len(WORDS)] + str(_count * k) for k in range(1, 9))
         posts.append(new(f"a{_count}", said if text is None else text, created_at=at(minute), author=author))
     return fill(store, *posts, source=source, needs=needs, place=place, **answer)
+
+
+def heard_when_posted(store: Store) -> None:
+    """As if each post had been received when it was posted: a source that is heard all the time."""
+    heard = update(Post).values(received_at=Post.at)
+    store.database.write(lambda tx: tx.connection.execute(heard).rowcount)

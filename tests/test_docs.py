@@ -5,6 +5,7 @@ documented.
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,26 @@ def test_every_setting_has_a_meaning() -> None:
     assert not empty
 
 
+def anchors(page: Path) -> set[str]:
+    """The places on a page that a link can lead to: its headings, as GitHub names them."""
+    without_code = re.sub(
+        r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    named: Counter[str] = Counter()
+    found = set()
+    for heading in re.findall(r"^#{1,6} +(.+?) *$", without_code, flags=re.MULTILINE):
+        name = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        found.add(f"{name}-{named[name]}" if named[name] else name)
+        named[name] += 1
+    return found
+
+
+def test_an_anchor_is_a_heading_and_one_that_stands_twice_is_counted(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A `name`, 0.9.0\n\n## Scores\n\n```text\n# no heading\n```\n\n## Scores\n")
+    assert anchors(page) == {"a-name-090", "scores", "scores-1"}
+
+
 @pytest.mark.parametrize(
     "page",
     sorted(
@@ -59,8 +80,11 @@ def test_links_and_named_files_exist(page: str) -> None:
     text = (ROOT / page).read_text()
     assert "@@" not in text
     folder = (ROOT / page).parent
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (folder / target).exists(), f"{page} links to {target}"
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
+        # without a file it is a place on the page itself
+        linked = folder / target if target else ROOT / page
+        assert linked.exists(), f"{page} links to {target}"
+        assert not anchor or anchor in anchors(linked), f"{page} links to {target}#{anchor}"
     for target in re.findall(r"`((?:src|docs|configs|benchmarks|scripts|tests)/[\w./-]+\.\w+)`", text):
         assert (ROOT / target).exists(), f"{page} names {target}"
     for run in re.findall(r"configs/runs/[\w.-]+\.yaml", text):

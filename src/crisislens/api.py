@@ -11,8 +11,10 @@ from typing import Any
 from crisislens.bench.answers import answers_of_analysis, answers_of_run
 from crisislens.core.errors import InputError, ModelError
 from crisislens.core.run_files import find_run_file
-from crisislens.data.catalog import DataConfig, OwnTask, load_labeled
+from crisislens.core.seeds import check_seed_numbers
+from crisislens.data.catalog import OwnTask, load_labeled
 from crisislens.data.labeled import PARTS, LabeledData
+from crisislens.data.own_labels import read_labels
 from crisislens.evaluation.compare import Compared, compare_answers
 from crisislens.models.artifact import read_meta
 from crisislens.pipeline.joining import trained_artifact
@@ -63,6 +65,7 @@ def train(
     Raises:
         CrisisLensError: In one sentence, before anything is encoded or written.
     """
+    check_seed_numbers(seeds or ())
     if isinstance(run, RunConfig):
         config = run
     elif isinstance(run, Mapping):
@@ -206,8 +209,7 @@ def compare(
             resamples=resamples,
             margin=margin,
         )
-    columns = {"label": column} if column else {}
-    truth = load_labeled(DataConfig(source="table", root=Path(labels), columns=columns, only_measured=True))
+    truth = read_labels(Path(labels), column)
     return compare_answers(
         answers_of_analysis(Path(first), truth, task),
         answers_of_analysis(Path(second), truth, task),

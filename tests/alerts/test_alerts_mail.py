@@ -83,6 +83,26 @@ def test_nothing_goes_in_plain_where_the_server_offers_no_encryption(store: Stor
     assert "s3cret" not in (row.said or "")
 
 
+def test_a_password_that_smtp_cannot_send_is_one_clear_failure(store: Store) -> None:
+    with mail_stand_in(EHLO="250-stand-in\r\n250 AUTH PLAIN LOGIN") as there:
+        row = sent(store, there, user="lens:p%C3%A4ss@")
+    assert (row.state, row.tries) == ("failed", 1)
+    assert "letters that cannot be sent" in (row.said or "")
+    assert "p\xe4ss" not in (row.said or "")
+
+
+def test_a_message_that_makes_no_mail_is_one_clear_failure(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("of the text")
+
+    monkeypatch.setattr("crisislens.alerts.mail.message_of", broken)
+    with mail_stand_in() as there:
+        row = sent(store, there)
+    assert (row.state, row.said) == ("failed", "this message cannot be written as a mail (ValueError)")
+
+
 def test_without_a_server_mail_waits_and_says_so(store: Store) -> None:
     outlet = store.outlets.add("duty", "mail", TO, actor="cli")[1]
     store.outlets.ping(outlet.id, actor="cli")

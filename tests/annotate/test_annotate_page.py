@@ -199,3 +199,39 @@ def test_a_post_whose_marks_were_not_kept_stays(
     page.until("document.body.dataset.ready === '1'")
     [line] = read_annotations(server.store.path)
     assert len(line.spans) == 1
+
+
+@pytest.mark.browser
+def test_the_key_that_opens_the_keys_finishes_no_post(
+    server: AnnotationServer, browser: Callable[[], Browser]
+) -> None:
+    page = browser()
+    page.open(server.url)
+    page.until("document.body.dataset.ready === '0'")
+    page.run("document.querySelector('summary').focus()")
+    page.key("Enter")
+    page.until("document.querySelector('details').open")
+    # as long as it takes to open a post
+    page.run("new Promise((done) => setTimeout(done, 300))")
+    assert page.run("document.body.dataset.ready") == "0"
+    assert not server.store.path.exists()
+
+
+@pytest.mark.browser
+def test_a_server_that_is_lost_on_the_way_is_told(
+    server: AnnotationServer, browser: Callable[[], Browser]
+) -> None:
+    page = browser()
+    page.open(server.url)
+    page.until("document.body.dataset.ready === '0'")
+    said = "document.getElementById('saved').textContent"
+    page.run("window.reach = window.fetch; window.fetch = () => Promise.reject(new Error('gone')); 1")
+    page.key("p")
+    page.until(f"{said} === 'This page cannot reach its server: gone'")
+    # a server that answers, and not with a post
+    page.run("window.fetch = () => window.reach('post/99'); 1")
+    page.key("p")
+    page.until(f"{said}.startsWith('The server says: there is no post')")
+    page.run("window.fetch = window.reach; 1")
+    page.key("p")
+    page.until(f"{said} === ''")

@@ -59,6 +59,36 @@ def test_a_score_by_hand(tmp_path: Path) -> None:
     assert score_study(tmp_path, [tie]).preference.ties == 8
 
 
+@pytest.mark.parametrize("given", [("rater 2", ""), ("a 3", "a", "a"), ("", "rater 3", "")])
+def test_raters_of_one_name_are_still_raters(tmp_path: Path, given: tuple[str, ...]) -> None:
+    make_study(explained(0, 5), explained(6, 9), tmp_path, names=("ours", "theirs"), items=8)
+    files = []
+    for k, rater in enumerate(given):
+        path = answer(tmp_path, rater, lambda sides: "left")
+        files.append(path.rename(tmp_path / f"{k}.json"))
+    found = score_study(tmp_path, files)
+    assert len(set(found.raters)) == len(given)
+    assert found.preference.wins + found.preference.losses == 8 * len(given)
+    assert found.kappa == pytest.approx(1)
+
+
+def test_another_study_is_not_written_over(tmp_path: Path) -> None:
+    page = make_study(explained(0, 5), explained(6, 9), tmp_path, items=8)
+    kept = (tmp_path / "key.json").read_bytes(), page.read_bytes()
+    with pytest.raises(DataError, match="is the key of another study"):
+        make_study(explained(0, 5), explained(6, 9), tmp_path, items=9)
+    # the same posts and sides with other evidence
+    with pytest.raises(DataError, match="is the key of another study"):
+        make_study(explained(0, 5), explained(13, 19), tmp_path, items=8)
+    assert ((tmp_path / "key.json").read_bytes(), page.read_bytes()) == kept
+    # the same study is the same again
+    make_study(explained(0, 5), explained(6, 9), tmp_path, items=8)
+    assert ((tmp_path / "key.json").read_bytes(), page.read_bytes()) == kept
+    (tmp_path / "key.json").write_text("my own keys")
+    with pytest.raises(DataError, match="not readable"):
+        make_study(explained(0, 5), explained(6, 9), tmp_path, items=8)
+
+
 def test_answers_of_another_study_are_refused(tmp_path: Path) -> None:
     make_study(explained(0, 5), explained(6, 9), tmp_path)
     other = tmp_path / "x.json"

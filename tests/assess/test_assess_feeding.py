@@ -43,6 +43,7 @@ class Clerk(WorkerProcess):
         self.number = 1000 + len(Clerk.made)
         self.ended = threading.Event()
         self.asked: list[str] = []
+        self.named: list[str] = []
         Clerk.made.append(self)
 
     @property
@@ -59,8 +60,9 @@ class Clerk(WorkerProcess):
         every_s: float = 1.0,
     ) -> Any:
         """Answers as the next line of the script says, or well."""
-        kind, posts = request
+        kind, posts, *named = request
         self.asked.append(kind)
+        self.named += named
         meanwhile()
         read = [Post.model_validate_json(post) for post, _ in posts]
         answer = Clerk.script.pop(0) if Clerk.script else good
@@ -274,6 +276,8 @@ def test_evidence_is_made_and_kept(store: Store, started: Started, clerks: type[
     pool = started()
     until(lambda: pool.state().processes == 1)
     assert pool.explain(number) == '{"why": "water"}'
+    # asked of the model whose answer is shown
+    assert clerks.made[0].named == [store.posts.get(number).model]
     assert store.posts.detail(number).rationale == '{"why": "water"}'
     clerks.script = [lambda kind, posts: ("explain", None)]
     assert pool.explain(number) is None

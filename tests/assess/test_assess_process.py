@@ -109,6 +109,18 @@ def test_the_analyst_for_evidence_is_loaded_when_it_is_asked_for(
     assert loaded[2]["annotators"] == loaded[0]["annotators"] + 1
 
 
+def test_evidence_is_made_by_the_model_that_answered(
+    loaded: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "explain_post", lambda analyst, post: f"{analyst.fingerprint} {post.text}")
+    spec = AnalystSpec(("one", "run"), ("two",))
+    asked = [(*request("explain", "why"), model) for model in ("two", "one-run", "an older one", "two")]
+    answers = told(spec, tmp_path, *asked)
+    assert [value for _, value in answers[1:]] == ["two why", "one-run why", "one-run why", "two why"]
+    # each one is loaded once
+    assert [call["models"] for call in loaded[2:]] == [("two",), ("one", "run")]
+
+
 FAULTS: list[tuple[Exception, str]] = [
     (MemoryError(), "MemoryError: "),
     (OSError("the disk is away"), "OSError: the disk is away"),

@@ -4,6 +4,7 @@ shown, and that every system of the study answers them.
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -242,3 +243,16 @@ def test_another_recipe_or_other_texts_are_another_experiment(data: Path, tmp_pa
     assert marks[0] == marks[2] != marks[1]
     # the models are those of what is learned from, whatever is tested
     assert len({one.models for one, _ in ready}) == 1
+    # other photos under the same names too are learned from by other models
+    pictures = tmp_path / "data" / "photos"
+    shutil.copytree(data, tmp_path / "data")
+    assert SMALL.prepare("nepal", tmp_path / "data", tmp_path)[0].models == ready[0][0].models
+    Image.new("RGB", (32, 32), (0, 255, 0)).save(pictures / "0.png")
+    assert SMALL.prepare("nepal", tmp_path / "data", tmp_path)[0].models != ready[0][0].models
+
+
+def test_models_of_before_are_in_another_folder() -> None:
+    # of before: without a mark of their data, and another window of a long text decided
+    terms = SMALL.terms()
+    assert isinstance(terms, list)
+    assert terms[0] == 3

@@ -3,6 +3,7 @@ and the command.
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +202,26 @@ def test_a_model_of_transformers_captions_greedily_and_once(
     done = run(spec, posts[:1], photos)
     assert done.requests >= 1
     assert done.records[0].status in ("captioned", "failed")
+
+
+def test_another_model_in_the_same_folder_is_another_one(
+    llava: Path, posts: list[Post], tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(llava, folder)
+
+    def identity() -> object:
+        spec = CaptionerSpec(name="transformers", options={"checkpoint": str(folder), "device": "cpu"})
+        return load_captioner(spec).identity(posts[0])
+
+    first = identity()
+    assert identity() == first
+    weights = next(folder.glob("*.safetensors"))
+    content = bytearray(weights.read_bytes())
+    # of the same size and shapes: one value of the last tensor is another
+    content[-2] ^= 1
+    weights.write_bytes(content)
+    assert identity() != first
 
 
 def test_chat_templates_of_all_kinds_keep_the_tweet_in_the_users_turn(llava: Path, tmp_path: Path) -> None:

@@ -111,6 +111,55 @@ def test_what_a_table_knows_of_the_names_in_posts(folder: Path, crisislens: Comm
         (["models", "show", "nowhere"], 2, "no model named 'nowhere'"),
         (["bundle", "nowhere", "--out", "b"], 4, "nowhere holds no trained model"),
         (["extract", "posts.jsonl", "--out", "posts.jsonl"], 2, "is the file of posts; name another"),
+        (["place-types", "posts.jsonl", "--out", "posts.jsonl"], 2, "is the file of posts; name another"),
+        (
+            ["caption", "posts.jsonl", "--backend", "weak", "--out", "posts.jsonl"],
+            2,
+            "is the file of posts; name another",
+        ),
+        (
+            [
+                "caption",
+                "a.jsonl",
+                "--backend",
+                "table",
+                "--set",
+                "table=posts.jsonl",
+                "--out",
+                "posts.jsonl",
+            ],
+            2,
+            "is the file of the backend's table; name another",
+        ),
+        (
+            ["caption", "a.jsonl", "--backend", "weak", "--store", "posts.jsonl", "--out", "posts.jsonl"],
+            2,
+            "is the file of the store; name another",
+        ),
+        (
+            ["caption", "a.jsonl", "--backend", "weak", "--prompt", "posts.jsonl", "--out", "./posts.jsonl"],
+            2,
+            "is the file of the prompt; name another",
+        ),
+        (
+            ["knowledge", "posts.jsonl", "--backend", "table", "--out", "posts.jsonl"],
+            2,
+            "is the file of posts; name another",
+        ),
+        (
+            [
+                "knowledge",
+                "a.jsonl",
+                "--backend",
+                "table",
+                "--set",
+                "table=posts.jsonl",
+                "--out",
+                "posts.jsonl",
+            ],
+            2,
+            "is the file of the backend's table; name another",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(
@@ -122,6 +171,19 @@ def test_a_mistake_is_one_sentence(
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert records_are_whole(folder), "nothing was written over what was read"
+
+
+@pytest.mark.parametrize("command", [["caption", "--backend", "weak"], ["knowledge", "--backend", "table"]])
+def test_a_file_of_posts_may_be_called_like_what_is_written_by_default(
+    folder: Path, crisislens: Command, command: list[str]
+) -> None:
+    name = "captions.jsonl" if command[0] == "caption" else "knowledge.jsonl"
+    before = (folder / "posts.jsonl").read_bytes()
+    (folder / name).write_bytes(before)
+    done = crisislens(command[0], name, *command[1:], cwd=folder)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert f"--out {name} is the file of posts" in done.stderr
+    assert (folder / name).read_bytes() == before
 
 
 def records_are_whole(folder: Path) -> bool:
@@ -153,11 +215,24 @@ def test_places_without_training(folder: Path, crisislens: Command) -> None:
     done = crisislens(*asked, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "3 posts judged, 1 rows failed" in done.stdout
+    assert (
+        "1 rows could not be read and have no kind of place; `crisislens analyze` names them" in done.stderr
+    )
     found = records(folder / "places.jsonl")
     assert [record["id"] for record in found] == ["1", "2", "3"]
     for record in found:
         probabilities = record["place_type"]["probabilities"]
         assert sum(probabilities.values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_rows_that_all_fail_have_no_places(folder: Path, crisislens: Command) -> None:
+    write_tiny_clip(folder / "clip")
+    rows = [{"id": str(i) * 500, "text": "rain"} for i in (1, 2)]
+    (folder / "torn.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = crisislens("place-types", "torn.jsonl", "--checkpoint", "clip", "--out", "p.jsonl", cwd=folder)
+    assert done.returncode != 0
+    assert "none of the 2 rows could be judged; `crisislens analyze` says why of each" in done.stderr
+    assert not list(folder.glob("p.jsonl.*"))
 
 
 def test_a_folder_that_holds_no_clip_is_named(folder: Path, crisislens: Command) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from command_line import Command
+from crisislens.cli import annotate as cli_annotate
 from tiny_bundles import write_bundle
 from tiny_rationales import write_rationales
 
@@ -113,7 +114,44 @@ def test_two_methods_are_explained_and_compared(crisislens: Command, folder: Pat
         )
     done = crisislens("study", "score", "study", "ann.json", "bob.json", cwd=folder)
     assert "win rate of ours  100.00" in done.stdout
+    # two raters of each post, and the test counts posts
+    posts = len(kept["key"])
+    said = " ".join(done.stdout.split())
+    assert f"(ratings: {2 * posts} for it, 0 against it, 0 for neither)" in said
+    assert f"sign test over posts p = {0.5 ** (posts - 1):.3g} ({posts} won, 0 lost)" in said
     assert "Fleiss' kappa  1.000" in done.stdout
+
+
+@pytest.fixture
+def torn(folder: Path) -> Path:
+    """A file with a row that is a post, and two that are none."""
+    path = folder / "torn.jsonl"
+    rows = [{"id": "1", "text": "Flood destroyed the bridge"}, {"id": "1", "text": "the same id again"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{broken\n")
+    return path
+
+
+def test_every_row_is_explained_or_failed(crisislens: Command, folder: Path, torn: Path) -> None:
+    asked = ("--model", "bundle", "--rationales", "rationales", "--out", "torn-out.jsonl")
+    done = crisislens("explain", torn.name, *asked, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "1 posts explained, 2 failed" in done.stdout
+    assert "2 rows could not be read and have no explanation" in done.stderr
+    rows = [{"id": str(i) * 500, "text": "rain"} for i in (1, 2)]
+    (folder / "hopeless.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = crisislens("explain", "hopeless.jsonl", *asked, cwd=folder)
+    assert done.returncode == 7, done.stderr
+    assert "none of the 2 rows could be explained" in done.stderr
+
+
+def test_annotate_says_which_rows_it_cannot_show(
+    crisislens: Command, folder: Path, torn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_annotate, "_serve", lambda *_, **__: None)
+    done = crisislens("annotate", torn.name, "--out", "torn-marks.jsonl", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "2 rows could not be read and cannot be marked" in done.stderr
+    assert "0 of 1 posts done" in done.stdout
 
 
 def test_annotate_serves_until_it_is_ended(folder: Path) -> None:

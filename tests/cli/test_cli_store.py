@@ -68,6 +68,31 @@ def test_a_backup_and_its_restoration(run: Command, db: Path, tmp_path: Path) ->
     assert opened(again).posts.count(PostFilter()) == 3
 
 
+TOO_LARGE = [
+    ("store", "retain", "--keep", "1000000d"),
+    ("store", "retain", "--keep", "9999999999d"),
+    ("store", "retain", "--keep", "9" * 5000),
+    ("store", "retain", "--media", "1000000d"),
+    ("store", "erase", "9" * 23),
+    ("key", "add", "gateway", "--days", "99999999"),
+    ("key", "end", "9" * 23),
+    ("alerts", "test", "rescue", "--hours", "99999999"),
+    ("alerts", "test", "rescue", "--hours", "nan"),
+    ("alerts", "redeliver", "9" * 23),
+]
+
+
+@pytest.mark.parametrize("words", TOO_LARGE, ids=[" ".join(words)[:40] for words in TOO_LARGE])
+def test_numbers_beyond_all_calendars_and_rows_are_refused_in_one_sentence(
+    words: tuple[str, ...], db: Path
+) -> None:
+    done = CliRunner().invoke(app, [*words, "--db", str(db)])
+    assert done.exit_code
+    assert isinstance(done.exception, InputError | SystemExit)
+    said = done.output + str(done.exception)
+    assert any(word in said for word in ("number", "less than or equal"))
+
+
 def test_a_check_of_a_whole_store(run: Command) -> None:
     assert run("store", "check") == "everything fits\n"
 
@@ -118,8 +143,10 @@ def test_reviews_become_a_table_that_train_reads(run: Command, tmp_path: Path) -
     data = read_table(config, OwnTask(name="damage"))
     assert data.space.classes == ("mild_damage", "severe_damage")
     assert [post.post.text for post in data.splits["test"]] == [" =1+1 water", "post number 2"]
+    before = out.read_bytes()
     with pytest.raises(InputError, match="nobody has reviewed 'roads'"):
         run("store", "export-reviews", "roads", "--out", out)
+    assert out.read_bytes() == before, "a mistyped task costs no table"
 
 
 def words_of(number: int) -> str:

@@ -193,6 +193,8 @@ def test_a_folder_may_be_given_for_includes(tmp_path: Path) -> None:
         ("[run.yaml, run.yaml]", "does a file include itself"),
         ("[gone.yaml]", "no run file at"),
         ("[list.yaml]", "must hold keys and values"),
+        ('["a\\0b"]', "'a.x00b', which is no file's name"),
+        (f"[{'a' * 5000}]", "'aaaa.*, which is no file's name"),
     ],
 )
 def test_includes_that_do_not_work_out(tmp_path: Path, include: str, message: str) -> None:

@@ -149,6 +149,8 @@ def test_redirects_are_few_and_take_no_header_to_another_server() -> None:
     assert len(wire.asked) == 4
     with pytest.raises(RefusedError, match="not https"):
         ask(Wire(said(302, location="http://other.org/")), "https://example.org/")
+    with pytest.raises(RefusedError, match="not https"):
+        ask(Wire(said(302, location="http://other.org/")), "HTTPS://example.org/")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crisislens.core.errors import CacheError
+from crisislens.core.errors import CacheError, RunError
 from crisislens.core.store import Store, content_key
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=6)
@@ -71,6 +71,44 @@ def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
     with pytest.raises(CacheError, match=r"posts\.csv cannot be used as a store .*; name another file"):
         Store(path)
     assert path.read_text().startswith("id,text"), "nobody's file is overwritten"
+
+
+class _Faulty:
+    """A connection whose every statement ends in one fault of SQLite."""
+
+    def __init__(self, code: int) -> None:
+        self.error = sqlite3.OperationalError("told by a test")
+        self.error.sqlite_errorcode = code
+
+    def execute(self, *_: object) -> None:
+        raise self.error
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "told"),
+    [
+        (sqlite3.SQLITE_FULL, RunError, "is full .* make room and start the same command again"),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, RunError, "is full .* make room and start the same command again"),
+        (sqlite3.SQLITE_BUSY, CacheError, "is in use by another program .*; try again"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, CacheError, "is in use by another program .*; try again"),
+        (sqlite3.SQLITE_IOERR_READ, CacheError, "cannot be used as a store"),
+        (sqlite3.SQLITE_READONLY, CacheError, "cannot be used as a store"),
+    ],
+)
+def test_what_was_paid_for_is_not_to_go_for_a_full_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[Exception], told: str
+) -> None:
+    with Store(path) as store, monkeypatch.context() as patch:
+        patch.setattr(store, "_base", _Faulty(code))
+        with pytest.raises(kind, match=told):
+            store.put("k", 1)
+        patch.setattr(sqlite3, "connect", lambda *_, **__: _Faulty(code))
+        with pytest.raises(kind, match=told) as caught:
+            Store(path)
+    assert "delete" not in str(caught.value)
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:

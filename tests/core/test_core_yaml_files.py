@@ -92,6 +92,8 @@ def test_what_is_written_is_read_back(values: Any) -> None:
         ("name: [", "cannot be read as YAML: line 1"),
         ("a: b: c", "cannot be read as YAML: line 1: mapping values are not allowed"),
         ("a: \x07", "control character"),
+        ('a: "\\UFFFFFFFF"', "a number or an escape that is too large"),
+        (f"%YAML 1.{'1' * 5000}\n--- a", "a number or an escape that is too large"),
         (BOMB, "line 5: more than 50000 values"),
         ("[" * 50 + "]" * 50, "nested more than 40 deep"),
         ("{a: " * 50 + "}" * 50, "nested more than 40 deep"),

@@ -71,7 +71,7 @@ def test_the_user_has_the_last_word(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["klingon", "base64", "hex", "rot13", "idna\0", ""])
+@pytest.mark.parametrize("name", ["klingon", "base64", "hex", "rot13", "idna", "idna\0", ""])
 def test_an_encoding_that_is_none_is_one_sentence(tmp_path: Path, name: str) -> None:
     path = tmp_path / "posts.csv"
     path.write_text("id,text\n1,a\n")

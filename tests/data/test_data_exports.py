@@ -43,6 +43,17 @@ TOOT: dict[str, Any] = {
         {"type": "image", "url": "https://files.example/b.jpg"},
     ],
 }
+# posts with lists under names that pages use
+EMPTY = [
+    {"items": [], "id": "1", "description": TEXT},
+    {"id": "2", "comment": "b", "results": []},
+    {"data": []},
+]
+NEEDS: list[dict[str, Any]] = [
+    {"id": "k1", "description": TEXT, "items": []},
+    {"id": "k2", "items": [{"item": "water"}, {"item": "food"}], "description": "We are trapped"},
+    {"id": "k3", "description": "Send boats", "items": [{"said": "water"}]},
+]
 MESSAGES: list[dict[str, Any]] = [
     {"id": 1, "type": "service", "date": "2023-02-06T07:00:00", "action": "create_channel", "text": ""},
     {
@@ -109,6 +120,9 @@ SHAPES: dict[str, tuple[str, object, int]] = {
         {"about": "x", "chats": {"about": "y", "list": [{"id": 1, "messages": MESSAGES}]}},
         2,
     ),
+    "posts with lists": ("p.json", NEEDS, 3),
+    "lines with lists": ("p.jsonl", "\n".join(map(json.dumps, NEEDS)), 3),
+    "objects with lists": ("p.json", "\n".join(map(json.dumps, EMPTY)), 2),
     "one object": ("p.json", {"id": 1, "text": TEXT, "created_at": "2023-02-06T04:17:35Z"}, 1),
     "objects on lines": ("p.json", f'{{"id": 1, "text": "{TEXT}"}}\n{{"id": 2, "text": "b"}}\n', 2),
     "a pretty list": ("p.json", json.dumps([{"id": 1, "text": TEXT}], indent=2), 1),

@@ -9,7 +9,7 @@ from PIL import Image
 from crisislens.core.errors import DataError, NotRegisteredError
 from crisislens.data.catalog import DataConfig, OwnTask, load_labeled
 from crisislens.data.labeled import LabeledData, check_parts
-from crisislens.data.own_labels import labels_of
+from crisislens.data.own_labels import labels_of, read_labels
 from crisislens.data.source import LabeledPost
 from crisislens.data.splits import check_splits
 from crisislens.domain.post import Post
@@ -231,3 +231,23 @@ def test_labels_that_differ_in_capitals_alone_are_refused(tmp_path: Path) -> Non
         OwnTask(classes=("Food", *KINDS)),
     )
     assert found.space.classes == ("Food", *KINDS)
+
+
+@pytest.mark.parametrize("more", [{}, {"text": ""}, {"remarks": "seen by two people on a long day"}])
+def test_labels_need_no_text_or_photo_beside_them(tmp_path: Path, more: dict[str, str]) -> None:
+    asked = [{"id": f"p_{i}", "label": KINDS[i % 2], **more} for i in range(3)]
+    found = read_labels(write(tmp_path / "labels.csv", asked))
+    assert [(row.post.id, row.label) for row in found.splits["test"]] == [
+        ("p_0", "water"),
+        ("p_1", "food"),
+        ("p_2", "water"),
+    ]
+
+
+def test_what_is_wrong_with_labels_is_told_by_the_options_of_compare(tmp_path: Path) -> None:
+    path = write(tmp_path / "labels.csv", [{"id": kind, "verdict": kind} for kind in KINDS])
+    with pytest.raises(DataError, match="name one with --label COLUMN"):
+        read_labels(path)
+    assert len(read_labels(path, "verdict").splits["test"]) == len(KINDS)
+    with pytest.raises(DataError, match=r"--labels: no posts file at nowhere\.csv"):
+        read_labels(Path("nowhere.csv"))

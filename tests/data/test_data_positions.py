@@ -42,6 +42,12 @@ def test_two_columns(lat: object, lon: object) -> None:
         "(18.2; -66.5)",
         "[18.2, -66.5]",
         "18.2 -66.5 0 0",
+        # as people write decimals where a comma is their point
+        "18,2 -66,5",
+        "18,2; -66,5",
+        "(18,2, -66,5)",
+        "18,20 -66,50 12,5 4",
+        '{"type": "Point", "coordinates": [-66.5, 18.2]}',
         "18.2N, 66.5W",
         "18°12'N 66°30'W",
         [18.2, -66.5],
@@ -60,7 +66,8 @@ def test_one_column(cell: object) -> None:
 @pytest.mark.parametrize(
     "cell",
     [None, "", "Ponce, PR", "Route 66", "18.2", 18.2, [], [1], {}, {"type": "Polygon", "coordinates": [1, 2]},
-     {"type": "Point"}, "1, 2, 3, 4, 5", "12/5", "x" * 5_000, "[" * 400, True],
+     {"type": "Point"}, "1, 2, 3, 4, 5", "12/5", "x" * 5_000, "[" * 400, True, "12, 14 Hill Road",
+     "5 10 Main Street", "18 12 30 N", "3,5 km away", "12.5, 14.5 Hill Road", "{Ponce}", "{}"],
 )  # fmt: skip
 def test_words_in_a_column_of_places_are_no_degrees(cell: object) -> None:
     found = position_of(cell, cell, one_cell=True)
@@ -87,6 +94,60 @@ def test_what_is_left_out_is_told(lat: object, lon: object, said: str | None) ->
     assert (found.remark is None) == (said is None)
     assert said is None or said in str(found.remark)
     assert said is None or found.lat is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        # a house, a day and a month, one number with a comma
+        ("12, 14", "two whole numbers"),
+        ("10 20", "two whole numbers"),
+        ("1,5", "two whole numbers"),
+        ("48,137 11.575", "two whole numbers"),
+        ("0, 0", "0 and 0"),
+        ("48°8'N 11°34'O", "west or east"),
+        ("48,13 N; 11,57 O", "west or east"),
+    ],
+)
+def test_what_one_column_leaves_open_is_told(cell: str, said: str) -> None:
+    found = position_of(cell, cell, one_cell=True)
+    assert (found.lat, found.lon) == (None, None)
+    assert said in str(found.remark)
+
+
+@pytest.mark.parametrize(
+    ("cell", "there"),
+    [
+        ("18, -66", True),
+        ("[18,-66]", True),
+        ("18; -66", True),
+        # one number with a comma, a house and a street
+        ("18,66", False),
+        ("18 66", False),
+        ("18, 66 Hill Road", False),
+    ],
+)
+def test_whole_degrees_are_read_where_the_column_is_one_of_coordinates(
+    tmp_path: Path, cell: str, there: bool
+) -> None:
+    rows = [{"id": name, "text": "flood", name: cell} for name in ("gps", "location")]
+    places = []
+    for row in rows:
+        path = tmp_path / "posts.jsonl"
+        path.write_text(json.dumps(row) + "\n", "utf-8")
+        places += [post.lat for post in read_posts(path) if isinstance(post, Post)]
+    assert places == [18 if there else None, None]
+
+
+def test_a_point_in_the_seconds_tells_the_o_too() -> None:
+    found = position_of("18°12'0.0\" N", "66°30'0.0\" O")
+    assert (found.lat, found.lon) == pytest.approx(PONCE)
+
+
+def test_an_o_of_german_or_spanish_is_not_guessed() -> None:
+    found = position_of("48,13 N", "11,57 O")
+    assert (found.lat, found.lon) == (None, None)
+    assert "west or east" in str(found.remark)
 
 
 @given(st.floats(-89, 89), st.floats(-179, 179))

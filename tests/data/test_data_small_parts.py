@@ -18,7 +18,7 @@ from crisislens.data.archive_digests import (
     verify_archive,
 )
 from crisislens.data.blur import BlurredSource
-from crisislens.data.columns import FIELDS, choose_columns, no_columns
+from crisislens.data.columns import FIELDS, WEAK_TEXT, choose_columns, no_columns
 from crisislens.data.contexts import MOST_CHARACTERS, context_of, image_key, read_contexts
 from crisislens.data.delimited import csv_records, split_header, table_header, tsv_records
 from crisislens.data.exports import LeftOut, names_in, rows_of, value_at
@@ -71,11 +71,23 @@ def test_a_wide_table_is_not_listed_whole() -> None:
     assert said.startswith("a.csv has no column for text or image")
 
 
-@given(st.lists(st.sampled_from([name for names in FIELDS.values() for name in names]), unique=True))
+# what may stand above a text, and what may hold both coordinates
+HEADINGS, POINTS = ("title", "spoiler_text"), ("coordinates", "gps", "location")
+KNOWN = {
+    **FIELDS,
+    "text": (*FIELDS["text"], *WEAK_TEXT),
+    "heading": HEADINGS,
+    "lat": (*FIELDS["lat"], *POINTS),
+    "lon": (*FIELDS["lon"], *POINTS),
+}
+
+
+@given(st.lists(st.sampled_from(sorted({name for names in KNOWN.values() for name in names})), unique=True))
 def test_no_column_serves_a_field_that_does_not_know_it(names: list[str]) -> None:
     for field, found in choose_columns(names, None, where="").items():
         assert found
         assert {*found} <= {*names}
+        assert {*found} <= {*KNOWN[field]}, field
         assert len({*found}) == len(found), field
 
 
@@ -86,6 +98,14 @@ def test_no_column_serves_a_field_that_does_not_know_it(names: list[str]) -> Non
         ({"data": [{"text": "a"}, {"text": "b"}]}, [{"text": "a"}, {"text": "b"}]),
         # a post that has a list under such a key is still a post
         ({"text": "a", "data": [{}]}, [{"text": "a", "data": [{}]}]),
+        ({"Body": "a", "items": [{"text": "b"}]}, [{"Body": "a", "items": [{"text": "b"}]}]),
+        ({"description": "a", "items": []}, [{"description": "a", "items": []}]),
+        ({"comment": "a", "items": [{"item": "b"}]}, [{"comment": "a", "items": [{"item": "b"}]}]),
+        # these speak of the page
+        ({"description": "a", "items": [{"title": "b"}]}, [{"title": "b"}]),
+        ({"title": "a", "data": [{"post": "b"}]}, [{"post": "b"}]),
+        ({"report": "a", "items": [{"type": "service", "action": "b"}]}, [LeftOut("service messages")]),
+        ({"description": " ", "items": []}, []),
         ({"data": [1, 2]}, [{"data": [1, 2]}]),
         ({"data": []}, []),
         (
@@ -103,6 +123,14 @@ def test_no_column_serves_a_field_that_does_not_know_it(names: list[str]) -> Non
 )
 def test_rows_of_exports(value: dict[str, object], rows: list[object]) -> None:
     assert [*rows_of(value)] == rows
+
+
+def test_a_column_that_is_named_for_the_text_makes_a_post() -> None:
+    post = {"said": "a", "items": [{"item": "b"}]}
+    assert [*rows_of(post)] == [{"item": "b"}]
+    assert [*rows_of(post, "said")] == [post]
+    assert [*rows_of({"said": "a", "items": []}, "said")] == [{"said": "a", "items": []}]
+    assert [*rows_of({"said": "a", "items": [{"said": "b"}]}, "said")] == [{"said": "b"}]
 
 
 def test_photos_of_a_page_are_joined_by_their_keys() -> None:

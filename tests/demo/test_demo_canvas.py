@@ -2,6 +2,10 @@
 signs that can be read.
 """
 
+import dataclasses
+import io
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +14,7 @@ from PIL import Image
 
 from crisislens.core.errors import NotRegisteredError
 from crisislens.demo.canvas import HEIGHT, WIDTH, Canvas
+from crisislens.demo.crisis import _picture
 from crisislens.demo.pictures import SCENES, draw_scene
 from crisislens.demo.stories import PLACES, SLOTS, stories
 
@@ -140,8 +145,14 @@ def test_grain_is_of_light_and_not_of_color() -> None:
     assert (shown[..., 0] == shown[..., 2]).all()
 
 
-def test_a_picture_can_be_kept_as_a_jpeg(tmp_path: object) -> None:
-    assert isinstance(draw_scene(sorted(SCENES)[0], 0), Image.Image)
+@pytest.mark.parametrize(("photo", "size"), [("whole", (WIDTH, HEIGHT)), ("again", (384, 288))])
+def test_a_picture_is_kept_as_a_jpeg(photo: Literal["whole", "again"], size: tuple[int, int]) -> None:
+    told = next(story for story in stories() if story.scene is not None)
+    content = _picture(dataclasses.replace(told, photo=photo), 0)
+    assert content is not None
+    with Image.open(io.BytesIO(content)) as kept:
+        assert (kept.format, kept.size, kept.mode) == ("JPEG", size, "RGB")
+        kept.load()
 
 
 @pytest.mark.parametrize("story", stories(), ids=lambda s: s.text[:24])

@@ -59,8 +59,30 @@ def test_a_tie_is_half_a_win_and_no_part_of_the_sign_test() -> None:
     found = preference({"1": {"ann": 1.0, "bob": 0.5}, "2": {"ann": 1.0, "bob": 0.0}, "3": {}})
     assert (found.wins, found.losses, found.ties) == (2, 1, 1)
     assert found.win_rate.value == 0.625
-    # two wins of three: every split of three is as surprising
-    assert found.p_value == 1
+    # one item won and one that neither won
+    assert (found.won, found.lost, found.p_value) == (1, 0, 1)
+
+
+def test_raters_of_one_item_are_no_items_more() -> None:
+    """Five who agree on six items have six items to say, not thirty ratings."""
+    together = {f"{i}": dict.fromkeys("abcde", 1.0) for i in range(6)}
+    assert preference(together).p_value == pytest.approx(2 / 2**6)
+    # the item is won by most of its raters, whatever the others say
+    split = {f"{i}": {"a": 1.0, "b": 1.0, "c": 0.0} for i in range(6)}
+    assert preference(split).p_value == pytest.approx(2 / 2**6)
+    # one who prefers the first, and two who prefer neither
+    leaning = preference({"1": {"a": 1.0, "b": 0.5, "c": 0.5}, "2": {"a": 0.0}})
+    assert (leaning.won, leaning.lost) == (1, 1)
+
+
+def test_no_difference_is_seldom_called_one() -> None:
+    random = np.random.default_rng(0)
+    sides = random.integers(2, size=(300, 20))
+    values = [
+        preference({f"{i}": dict.fromkeys("abcde", float(x)) for i, x in enumerate(row)}, resamples=10)
+        for row in sides
+    ]
+    assert np.mean([x.p_value < 0.05 for x in values]) <= 0.08
 
 
 def test_ties_alone_say_nothing() -> None:

@@ -22,7 +22,7 @@ from crisislens.knowledge.base import KnowledgeSpec, load_source
 from crisislens.knowledge.names import mentions, words_of_hashtag
 from crisislens.knowledge.run import know_posts
 from crisislens.knowledge.table import PageTableOptions, TableSource
-from crisislens.knowledge.wikipedia import WikipediaOptions, WikipediaSource
+from crisislens.knowledge.wikipedia import WikipediaOptions, WikipediaSource, _words
 
 Reply = tuple[int, dict[str, str], bytes]
 
@@ -38,6 +38,12 @@ Reply = tuple[int, dict[str, str], bytes]
         ("The United States Army Corps of Engineers is here", ["United States Army Corps of Engineers"]),
         ("#PrayForMexico #2017 #ok", ["Pray For Mexico"]),
         ("Texas, texas, TEXAS", ["Texas"]),
+        ("#FuerzaMéxico, Évora y Ñuñoa", ["Fuerza México", "Évora", "Ñuñoa"]),
+        ("#INUNDACIÓN2017 #Ñuble #Bogotá", ["INUNDACIÓN 2017", "Ñuble", "Bogotá"]),
+        # in the order of their appearance, however long an account before them
+        ("@a_very_long_name_here #Houston is near Galveston", ["Houston", "Galveston"]),
+        ("@a_very_long_name_here Galveston is near #Houston", ["Galveston", "Houston"]),
+        ("@long_name Ponce #Houston", ["Ponce", "Houston"]),
         ("nothing is named here 😀", []),
         ("", []),
         ("I am in A B", []),
@@ -76,6 +82,9 @@ def test_a_table_matches_whole_names_the_longest_first(tmp_path: Path) -> None:
     assert titles("#HurricaneMaria in PUERTO RICO") == ["Hurricane Maria", "Puerto Rico"]
     assert titles("san juan, puerto rico") == ["San Juan, Puerto Rico"]
     assert titles("#maria and Maria's eye, hurricane Maria") == ["Hurricane Maria"]
+    # an accent more or less, in either spelling of Unicode
+    assert titles("Púerto Rico, Hurricane Mari\u0301a") == ["Puerto Rico", "Hurricane Maria"]
+    assert titles("#HurricaneMaría") == ["Hurricane Maria"]
     # part of a word is no name, and neither is an account
     assert titles("Mariana @Maria puerto, rican") == []
     [page] = source.pages("maria")
@@ -230,6 +239,21 @@ def test_pages_that_do_not_count(wiki: Wiki, tmp_path: Path, reply: Reply) -> No
     assert source(wiki, tmp_path).pages("in Houston") == []
 
 
+@pytest.mark.parametrize(
+    ("mention", "title", "counts"),
+    [
+        ("St. Louis", "Saint Paul, Minnesota", False),
+        ("St. Louis", "St. Louis", True),
+        ("Ft. Myers", "Fort Myers, Florida", True),
+        ("Fort Worth", "Fort Myers, Florida", False),
+        ("Mount", "Mount", True),
+    ],
+)
+def test_how_many_names_begin_makes_no_page_fit(mention: str, title: str, counts: bool) -> None:
+    fits = bool(_words(mention) & _words(title))
+    assert fits == counts
+
+
 def test_summaries_are_made_plain_and_cut(wiki: Wiki, tmp_path: Path) -> None:
     wiki.answer = lambda _: found("Houston\u202e", "A\u200b city.\n\n" + "word " * 5000)
     page = source(wiki, tmp_path, max_characters=50).page("Houston")
@@ -303,6 +327,27 @@ def test_a_post_that_fails_is_recorded_and_a_dead_wiki_ends_the_run(wiki: Wiki, 
     with pytest.raises(RequestError, match="answered 403"):
         know_posts([Post(id=str(i), text=f"in City{chr(65 + i)}") for i in range(9)], source(wiki, tmp_path))
     assert len(wiki.asked) == 6
+
+
+def test_a_dead_wiki_is_not_asked_to_the_end_where_posts_between_ask_nothing(
+    wiki: Wiki, tmp_path: Path
+) -> None:
+    know_posts([Post(id="0", text="in Houston")], source(wiki, tmp_path))
+    wiki.answer = lambda _: (403, {}, b"no")
+    # names nothing, or was answered before
+    texts = (
+        "in Ponce",
+        "we need water",
+        "in Arecibo",
+        "in Houston",
+        "in Caguas",
+        "please help",
+        "in Fajardo",
+    )
+    posts = [Post(id=str(i), text=text) for i, text in enumerate(texts)]
+    with pytest.raises(RequestError, match="answered 403"):
+        know_posts(posts, source(wiki, tmp_path))
+    assert wiki.names() == ["Houston", "Ponce", "Arecibo", "Caguas"]
 
 
 def test_the_command_end_to_end(wiki: Wiki, tmp_path: Path) -> None:

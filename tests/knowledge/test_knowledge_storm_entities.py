@@ -18,6 +18,9 @@ TYPES = ("PER", "LOC", "ORG", "MISC")
         ("Michael lost his house in the hurricane", "PER", "Michael", "PER"),
         ("Hurricane Michael took the roof", "PER", "Michael", "MISC"),
         ("Maria Lopez needs help after Hurricane Maria", "PER", "Maria Lopez", "PER"),
+        # it says where the typhoon is, and is none
+        ("#TyphoonPhilippines please help Philippines", "LOC", "Philippines", "LOC"),
+        ("Storm Florida: Florida needs help", "LOC", "Florida", "LOC"),
         ("Florence is a city of art", "LOC", "Florence", "LOC"),
         ("Cyclone Idai hit Beira", "LOC", "Beira", "LOC"),
         ("thanks to FEMA", "PER", "FEMA", "ORG"),

@@ -5,13 +5,15 @@ from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
+from sqlalchemy import update
 
-from alert_posts import CAGUAS, NOW, PONCE, ask
+from alert_posts import CAGUAS, NOW, PONCE, ask, heard_when_posted
 from crisislens.live.bursts import ALPHA
 from crisislens.live.digest import Digest, digest_of
 from crisislens.live.forms import html_digest, markdown_digest
 from crisislens.live.rising import counted_labels, rising
 from crisislens.store import Store
+from crisislens.store.models import Post
 from crisislens.store.records import Counts, LabelCount
 
 HOUR = 60
@@ -21,7 +23,9 @@ EVIL = "Ponce](https://evil.example) <img src=x onerror=alert(1)> **x** `y` \u20
 
 def with_a_past(store: Store) -> None:
     """Three days: a post of Ponce that asks for water every four hours."""
-    ask(store, *[-HOUR * hours for hours in range(6, 78, 4)])
+    # the oldest first, as they came
+    ask(store, *[-HOUR * hours for hours in reversed(range(6, 78, 4))])
+    heard_when_posted(store)
 
 
 def test_a_digest_counts_and_names_its_posts(store: Store) -> None:
@@ -68,11 +72,25 @@ def test_with_too_little_past_nothing_is_said_to_rise(store: Store) -> None:
 
 def test_the_past_is_cut_into_blocks_of_whole_hours(store: Store) -> None:
     # an hour's end belongs to the block in which the hour is
-    ask(store, -1, -59, -61, -3 * HOUR + 1, -30 * HOUR)
+    ask(store, -30 * HOUR, -3 * HOUR + 1, -61, -59, -1)
+    heard_when_posted(store)
     looked = rising(store, 1, now=NOW + timedelta(minutes=1))
     assert looked.blocks == 30
     assert looked.since == NOW
     assert rising(store, 24, now=NOW).blocks == 0
+
+
+def test_a_post_from_before_anybody_listened_makes_no_past(store: Store) -> None:
+    """A feed shows an entry of two months ago first: that all was quiet since then is not known."""
+    ask(store, -60 * 24 * HOUR)
+    for hours in (3, 2, 1):
+        ask(store, *[-HOUR * hours + minute for minute in range(1, 11)], needs=("water", "food"))
+    heard = update(Post).values(received_at=NOW - timedelta(hours=2, minutes=59))
+    store.database.write(lambda tx: tx.connection.execute(heard).rowcount)
+    looked = rising(store, 6, now=NOW)
+    assert (looked.blocks, looked.found) == (0, ())
+    # a block that had begun before the first post was heard is no whole one
+    assert rising(store, 1, now=NOW + timedelta(hours=3)).blocks == 5
 
 
 def test_nothing_is_nothing(store: Store) -> None:

@@ -29,6 +29,18 @@ def posts(text: list[int], image: list[int]) -> FeatureBatch:
     return FeatureBatch(text=modality(text), image=modality(image, seed=1))
 
 
+def test_what_is_not_given_is_taken_away() -> None:
+    batch = posts([2, 0, 1], [1, 1, 0]).map(caption=modality([1, 1, 1], seed=2))
+    shown = batch.only(("text",))
+    assert shown.text is batch.text
+    # beside the posts, and none of the two that a run names
+    assert shown.caption is batch.caption
+    keeps_the_rules(shown.image)
+    assert not shown.image.present.any()
+    assert batch.image.present.any()
+    assert batch.only(("text", "image")).image is batch.image
+
+
 def keeps_the_rules(m: ModalityBatch) -> None:
     """Mask false on padding, zeros where nothing is, padding at the end."""
     assert not m.mask[~m.present].any()

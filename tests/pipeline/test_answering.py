@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from crisislens.domain.assessment import Modality, Provenance
-from crisislens.domain.post import Post
+from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.rationale import Rationale
 from crisislens.features.encode import PostFeatures
 from crisislens.pipeline.answering import Answering
@@ -135,3 +135,20 @@ def test_evidence_that_decides_alone_needs_one_task_and_says_why_it_found_none()
     [answer] = of.of_evidence(decided).values()
     assert answer.abstained
     assert answer.reason == "No word stands out."
+
+
+def test_no_task_is_sure_of_hardly_a_letter_that_is_all_it_was_given() -> None:
+    of = answering(photos=("informativeness", "damage"))
+    both = PostFeatures(text_tokens=torch.zeros(1, 4), image_pooled=torch.zeros(4))
+    told = logits(of, **ASKED)
+    sure = of.of_post(both, told)
+    found = of.of_post(both, told, little="Too few letters.")
+    assert sure["needs"].labels == ("request",)
+    assert (found["needs"].labels, found["needs"].reason) == ((), "Too few letters.")
+    # with the photo there is more to go by
+    assert found["informativeness"] == sure["informativeness"]
+    # and the order is that of a photo, which no ordering task saw
+    photo = Post(id="1", text=".", image=ImageRef(path="a.jpg"))
+    chosen = PhotoChoice(None, both, told)
+    said = of.assessment(photo, chosen, READ, MADE_BY, notes=(), doubt=None, little="Too few letters.")
+    assert said.urgency == of.config.unread_urgency

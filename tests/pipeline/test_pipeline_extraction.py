@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from crisislens.domain.post import Post
 from crisislens.domain.tags import TagScheme
 from crisislens.encoders.language import LanguageSpec
 from crisislens.encoders.vision import VisionSpec
+from crisislens.features.encode import EncodedPosts
 from crisislens.knowledge.gazetteer import load_gazetteer
 from crisislens.models.extraction import Extractor, ExtractorSpec, Prediction, TaskName
 from crisislens.models.extractor_artifact import (
@@ -103,6 +105,22 @@ def test_entities_stand_in_the_text_as_posted(finder: Finder) -> None:
     assert (relation.type, relation.head, relation.tail) == (RELATIONS[1], 0, 1)
     assert found[5].relations
     assert not found[1].relations
+
+
+def test_a_text_that_is_longer_than_is_read_says_so(finder: Finder, tmp_path: Path) -> None:
+    long = "Anna visits Paris " + "water " * 60 + "Bob visits Quito"
+    whole, cut = finder.find(["Anna visits Paris", long])
+    assert whole.read_to is None
+    assert cut.read_to is not None
+    assert all(e.end <= cut.read_to for e in cut.entities)
+    assert long[: cut.read_to].split() == long.split()[: len(long[: cut.read_to].split())]
+    [said] = EntityAnnotator(finder).annotate([Post(id="1", text=long)], EncodedPosts([], [], [long]))
+    assert f"in the first {cut.read_to} characters" in str(said["notes"])
+    (tmp_path / "posts.csv").write_text(f"id,text\n1,Anna visits Paris\n2,{long}\n")
+    done = extract_posts(read_posts(tmp_path / "posts.csv"), finder, tmp_path / "out.jsonl")
+    assert done.cut == 1
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line.get("read_to") for line in lines] == [None, cut.read_to]
 
 
 def test_a_result_is_equal_alone_and_among_others(finder: Finder) -> None:
@@ -342,6 +360,27 @@ def test_what_is_never_told_is_so_by_any_name(finder: Finder) -> None:
         assert (name in asked.tells) == (name not in named), name
 
 
+def test_what_a_post_says_of_its_language_comes_before_what_is_detected(finder: Finder) -> None:
+    learned = finder.entities.meta.model_copy(update={"languages": ("en",)})
+    english = Finder(LoadedExtractor(finder.entities.extractor, learned, "0"))
+    text = TEXTS[0]
+    said = (None, "sw", "en-GB", "und")
+    found = english.find([text] * 4, languages=said)
+    assert [f.read for f in found] == [True, False, True, True]
+    # whoever stands beside it
+    assert [english.find([text], languages=[one])[0] for one in said] == found
+    german = "Die Brücke in Paris ist eingestürzt und Anna wartet seit gestern auf Hilfe"
+    assert english.find([german], languages=["en"])[0].read
+    with pytest.raises(InputError, match="1 languages were given for 2 texts"):
+        english.find([text, german], languages=["en"])
+    posts = [Post(id="1", text=text), Post(id="2", text=text, lang="sw")]
+    encoded = EncodedPosts([], [], [])
+    plain, marked = EntityAnnotator(english).annotate(posts, encoded)
+    assert plain["entities"]
+    assert not marked["entities"]
+    assert marked["notes"]
+
+
 def test_other_languages_are_left_alone(finder: Finder, tmp_path: Path) -> None:
     learned = finder.entities.meta.model_copy(update={"languages": ("en",)})
     english = Finder(LoadedExtractor(finder.entities.extractor, learned, "0"))
@@ -511,7 +550,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     read: list[str] = []
     find = finder.find
     monkeypatch.setattr(
-        finder, "find", lambda texts, contexts=(): read.extend(texts) or find(texts, contexts)
+        finder,
+        "find",
+        lambda texts, contexts=(), **said: read.extend(texts) or find(texts, contexts, **said),
     )
     done = extract_posts(read_posts(posts), finder, out, chunk=8, workers=2)
     assert done.resumed == (16 if cut == 0 else 15)
@@ -533,11 +574,11 @@ def test_a_run_that_the_machine_ends_goes_on(
     posts.write_text("".join(json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate(TEXTS)))
     find, asked = finder.find, []
 
-    def full(texts: list[str], contexts: list[str]) -> list[Found]:
+    def full(texts: list[str], contexts: list[str], **said: Any) -> list[Found]:
         asked.append(len(texts))
         if len(asked) > 1:
             raise RuntimeError("no memory for all of them") if len(texts) > 1 else MemoryError
-        return find(texts, contexts)
+        return find(texts, contexts, **said)
 
     monkeypatch.setattr(finder, "find", full)
     with pytest.raises(MemoryError):
@@ -559,10 +600,10 @@ def test_one_post_never_costs_another(
     )
     find = finder.find
 
-    def touchy(texts: list[str], contexts: list[str]) -> list[Found]:
+    def touchy(texts: list[str], contexts: list[str], **said: Any) -> list[Found]:
         if "poison" in texts:
             raise RuntimeError("a bug")
-        return find(texts, contexts)
+        return find(texts, contexts, **said)
 
     monkeypatch.setattr(finder, "find", touchy)
     done = extract_posts(read_posts(posts), finder, tmp_path / "e.jsonl")

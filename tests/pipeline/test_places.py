@@ -5,9 +5,10 @@ fits.
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from crisislens.domain.place_types import PLACE_ANSWERS
-from crisislens.domain.post import Post
+from crisislens.domain.post import ImageRef, Post
 from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst
 from crisislens.pipeline.places import Places, PlaceTypes
 from tiny_bundles import write_bundle
@@ -75,3 +76,42 @@ def test_the_shipped_model_of_an_encoder_answers_with_probabilities_and_abstains
     assert found[3].place_type.abstained
     alone = [analyst.assess([post])[0].place_type for post in POSTS]
     assert alone == [a.place_type for a in found]
+
+
+@pytest.mark.parametrize("bundle", sorted({"crisis-compact", DEFAULT_BUNDLE}))
+def test_no_kind_of_place_is_sure_of_a_text_that_nobody_reads(bundle: str) -> None:
+    analyst = Analyst.load(bundle, annotators=[PlaceTypes()])
+    text = "Stuck at the airport, all flights are cancelled"
+    posts = [
+        Post(id="read", text=text),
+        Post(id="marked", text=text, lang="sw"),
+        Post(id="doubt", text=text, doubt="Letters were lost."),
+        Post(id="bengali", text="Amra bonnay atke achi school er chade, nouka lagbe"),
+    ]
+    read, *others = analyst.assess(posts)
+    assert read.place_type is not None
+    assert not read.place_type.abstained
+    for found in others:
+        assert found.place_type is not None
+        assert found.place_type.abstained
+        reasons = {task.reason for task in found.tasks.values()}
+        assert found.place_type.reason in reasons
+
+
+def test_a_marked_language_is_told_as_marked_and_a_text_without_letters_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (64, 64), "navy").save(tmp_path / "a.png")
+    analyst = Analyst.load("crisis-compact", image_root=tmp_path, annotators=[PlaceTypes()])
+    # the model of places knows fewer languages than those of the tasks
+    monkeypatch.setattr(Analyst, "languages", ("en", "sw"))
+    text = "Stuck at the airport, all flights are cancelled"
+    posts = [
+        Post(id="1", text=text, lang="sw"),
+        Post(id="2", text="!!", lang="sw", image=ImageRef(path="a.png")),
+    ]
+    marked, marks = analyst.assess(posts)
+    assert marked.place_type is not None
+    assert "is marked as being in another language (sw)" in str(marked.place_type.reason)
+    assert marks.place_type is not None
+    assert "another language" not in str(marks.place_type.reason)

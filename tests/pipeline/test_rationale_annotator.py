@@ -1,5 +1,6 @@
 """Rationales in assessments: exact offsets, heat, contributions that add up, and nothing from a neighbor."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from crisislens.data.tabular import read_posts
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import Post
 from crisislens.domain.rationale import Rationale
+from crisislens.explain.contribution import coalition_logits
 from crisislens.explain.rationalizer import Rationalizer
+from crisislens.features.encode import collate
 from crisislens.models.rationale_artifact import find_rationale_model, load_rationalizer
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.rationale_annotator import RationaleAnnotator
@@ -97,15 +100,48 @@ def test_photos_get_heat_and_words_for_it(assessed: list[Assessment]) -> None:
     assert photo_only.rationale.image is None
 
 
-def test_contributions_add_up_to_the_answer(assessed: list[Assessment]) -> None:
-    for found in assessed:
+def test_contributions_add_up_to_the_answer(
+    analyst: Analyst, assessed: list[Assessment], folders: tuple[Path, Path, Path]
+) -> None:
+    encoded = analyst.encoder.encode([row for row in read_posts(folders[2]) if isinstance(row, Post)])
+    shown = collate(encoded.features, analyst.encoder.encoders.widths())
+    everything = frozenset(shown.modalities())
+    logits = {
+        task: coalition_logits(loaded.model, shown.only(loaded.meta.modalities))[everything]
+        for task, loaded in analyst.models.items()
+    }
+    for i, found in enumerate(assessed):
         assert found.rationale is not None
+        assert set(found.rationale.contributions) == set(logits)
         for task, c in found.rationale.contributions.items():
             assert c.label == found.tasks[task].label
             assert set(c.values) == set(found.modalities)
             total = c.base + sum(c.values.values())
-            # the most probable class has the largest centered logit, which is not negative
-            assert total >= -1e-3
+            # each of at most three numbers is rounded to four digits
+            assert total == pytest.approx(float(logits[task][i].max()), abs=2e-4)
+
+
+def test_a_photo_that_a_model_is_not_shown_contributes_nothing(
+    folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    _, rationales, crisis = folders
+    write_bundle(tmp_path)
+    config = tmp_path / "damage" / "config.json"
+    values = json.loads(config.read_text())
+    values["meta"]["modalities"] = ["text"]
+    config.write_text(json.dumps(values))
+    annotator = RationaleAnnotator(Rationalizer.load(rationales))
+    analyst = Analyst.load(tmp_path, image_root=crisis.parent, annotators=[annotator])
+    found = analyst.assess([row for row in read_posts(crisis) if isinstance(row, Post)])
+    both = [a for a in found if a.modalities == ("text", "image")]
+    assert both
+    for a in both:
+        assert a.rationale is not None
+        c = a.rationale.contributions
+        assert set(c["humanitarian"].values) == {"text", "image"}
+        # of the label that is answered, whose logit no photo moved
+        assert set(c["damage"].values) == {"text"}
+        assert c["damage"].label == a.tasks["damage"].label
 
 
 def test_another_image_encoder_gives_no_heat(folders: tuple[Path, Path, Path]) -> None:
@@ -167,3 +203,22 @@ def test_the_shipped_model_finds_the_evidence_and_no_post_hangs_on_its_neighbors
     together = shipped.assess(posts)
     assert any(a.rationale is not None and a.rationale.image is not None for a in together)
     assert [shipped.assess([post])[0].rationale for post in posts] == [a.rationale for a in together]
+
+
+def test_the_language_that_a_post_is_marked_with_comes_first(
+    folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    only_english = write_rationales(tmp_path / "english", languages=("en",))
+    analyst = Analyst.load(folders[0], annotators=[RationaleAnnotator(Rationalizer.load(only_english))])
+    text = "Flood destroyed homes and the bridge, families need rescue now"
+    assert rationale(analyst, Post(id="en", text=text, lang="en")).text
+    marked = rationale(analyst, Post(id="sw", text=text, lang="sw"))
+    assert marked.text == ()
+    assert "(sw)" in (marked.note or "")
+
+
+def test_a_text_in_no_known_language_is_not_marked() -> None:
+    analyst = Analyst.load("crisis-compact", annotators=[RationaleAnnotator(Rationalizer.load())])
+    found = rationale(analyst, Post(id="1", text="wamenaswa shuleni tafadhali msaada haraka sana kijijini"))
+    assert found.text == ()
+    assert "no words are marked" in (found.note or "")

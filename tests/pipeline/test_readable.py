@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crisislens.data.language_tags import primary_language
 from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.post import ImageRef, Post
 from crisislens.encoders.base import EncoderSpec, load_encoders
@@ -157,3 +158,17 @@ def test_windows_hold_all_letters_of_a_text(text: str) -> None:
     assert 1 <= len(found.parts) <= MOST_WINDOWS
     if not found.rest:
         assert "".join("".join(found.parts).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize("code", ["en", "eng", "en-US", "en_GB", "ENG"])
+def test_a_language_has_several_codes(english: Analyst, code: str) -> None:
+    [found] = english.assess([Post(id="1", text="Bridge is down and the road is flooded", lang=code)])
+    assert found.unread is None
+
+
+@pytest.mark.parametrize(
+    ("code", "language"),
+    [("fra", "fr"), ("fre", "fr"), ("hat", "ht"), ("spa", "es"), ("fil-PH", "tl"), ("ceb", "ceb")],
+)
+def test_codes_of_three_letters_are_those_of_two(code: str, language: str) -> None:
+    assert primary_language(code) == language

@@ -70,6 +70,13 @@ def test_of_a_text_too_long_the_end_is_read_and_what_stands_between_is_counted()
     assert found.rest == skipped * len(SENTENCE) - 1
 
 
+def test_what_was_left_out_before_is_counted_too() -> None:
+    text = SENTENCE * 400
+    whole = windows_of(text, HashingText(max_tokens=64))
+    assert windows_of(text, HashingText(max_tokens=64), 500) == Windows(whole.parts, whole.rest + 500)
+    assert windows_of("help", SHORT, 500) == Windows(("help",), 500)
+
+
 def test_a_text_of_just_as_many_windows_is_read_whole() -> None:
     encoder = HashingText(max_tokens=64)
     in_one = windows_of(SENTENCE * 400, encoder).parts[0].count("boat.")

@@ -93,6 +93,8 @@ def test_hostile_posts_cannot_leave_their_element() -> None:
     rows, _ = unpack(packed)
     assert all("\u202e" not in row["text"] and "\x00" not in row["text"] for row in rows)
     assert max(len(row["text"]) for row in rows) <= 4_000
+    # and says how much of each it does not hold
+    assert sorted(row["cut"] for row in rows)[-3:] == [0, 6_000, 6_500]
 
 
 @settings(max_examples=40, deadline=None)

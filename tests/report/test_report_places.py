@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,39 @@ def test_dense_points_are_joined_and_far_ones_are_not() -> None:
     assert sorted(int(m.text or 1) for m in world.markers) == [1, 51]
 
 
+@pytest.mark.parametrize("lat", [78.22, 82.5, 88.0, -67.6, -77.85, -90.0])
+def test_posts_near_a_pole_are_on_the_maps(lat: float) -> None:
+    geography, base = Geography(), crisis(1)[0][0]
+    for i in range(3):
+        where = GeoLocation(lat=lat, lon=15.6 + i / 100, source="post", confidence=1)
+        geography.add(base.model_copy(update={"location": where}))
+    drawn = draw_map(geography)
+    assert drawn is not None
+    detailed, world = drawn
+    assert world is not None
+    assert (world.inside, world.outside) == (3, 0)
+    assert all(0 <= marker.y <= world.height for marker in world.markers)
+    # the other ends stay empty
+    assert (world.frame[1] == -60, world.frame[3] == 80) == (lat > 0, lat < 78)
+    west, south, east, north = detailed.home
+    assert -85 <= south < north <= 85
+    assert west <= 15.61 <= east
+    if abs(lat) <= 85:
+        assert south <= lat <= north
+        assert detailed.inside == 3
+
+
+def test_a_run_about_the_whole_world_has_one_map_of_all_of_it() -> None:
+    geography, base = Geography(), crisis(1)[0][0]
+    for lat, lon in ((78.2, 15.6), (-77.8, 166.7), (18.0, -66.0), (-33.9, 151.2)):
+        where = GeoLocation(lat=lat, lon=lon, source="post", confidence=1)
+        geography.add(base.model_copy(update={"location": where}))
+    drawn = draw_map(geography)
+    assert drawn is not None
+    assert drawn[1] is None
+    assert (drawn[0].inside, drawn[0].outside) == (4, 0)
+
+
 def test_no_place_no_map() -> None:
     assert draw_map(Geography()) is None
     assert hot_frames(Geography()) == ()
@@ -154,6 +188,17 @@ def test_geojson_is_valid_and_streams_posts_with_a_point(posts: list[Assessment]
     assert write_geojson([], path) == 0
     assert json.loads(path.read_text())["features"] == []
     assert [p.name for p in tmp_path.iterdir()] == ["posts.geojson"]
+
+
+def test_times_are_utc_in_geojson_as_in_tables(posts: list[Assessment]) -> None:
+    when = datetime(2023, 2, 6, 4, 17, 35, tzinfo=timezone(timedelta(hours=3)))
+    one = posts[0].model_copy(update={"post": posts[0].post.model_copy(update={"created_at": when})})
+    found = feature(one)
+    assert found is not None
+    told = found["properties"]
+    assert isinstance(told, dict)
+    assert told["created_at"] == "2023-02-06T01:17:35+00:00"
+    assert told["created_at"] == row_of(one, columns_of(one))["created_at"].isoformat()
 
 
 SEVERAL = {

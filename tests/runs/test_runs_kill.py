@@ -35,9 +35,10 @@ else:
         reads_contexts = seeks_relations = False
         def fingerprint(self):
             return "0" * 16
-        def find(self, texts, contexts=()):
+        def find(self, texts, contexts=(), *, languages=()):
             time.sleep(WAIT)
-            return [SimpleNamespace(entities=(), relations=(), read=True, relations_read=True) for _ in texts]
+            nothing = SimpleNamespace(entities=(), relations=(), read=True, relations_read=True, read_to=None)
+            return [nothing for _ in texts]
     extractors.chosen_finder = lambda *a, **k: Slow()
     from crisislens.pipeline import extraction
     extraction.extract_posts.__kwdefaults__["chunk"] = 2
@@ -110,7 +111,9 @@ class Quick(Finder):
     def fingerprint(self) -> str:
         return "0" * 16
 
-    def find(self, texts: Sequence[str], contexts: Sequence[str] = ()) -> list[Found]:
+    def find(
+        self, texts: Sequence[str], contexts: Sequence[str] = (), *, languages: Sequence[str | None] = ()
+    ) -> list[Found]:
         return [Found() for _ in texts]
 
 

@@ -1,8 +1,11 @@
 """Pages that are made are wrapped as those that are written, and say the same."""
 
+from pathlib import Path
+
+import make_reference
 import markdown
 import pytest
-from make_reference import ROOT, WIDTH, wrapped
+from make_reference import ROOT, WIDTH, main, wrapped
 
 LONG = " ".join(["word"] * 40)
 
@@ -50,3 +53,18 @@ def test_the_page_of_models_is_narrow() -> None:
     page = (ROOT / "docs" / "reference" / "models.md").read_text(encoding="utf-8")
     prose = [line for i, part in enumerate(page.split("```")) if i % 2 == 0 for line in part.split("\n")]
     assert not [line for line in prose if len(line) > WIDTH and not line.startswith(("|", "#"))]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--chek"], ["commands.md"]])
+def test_what_is_not_understood_writes_no_page(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(make_reference, "ROOT", tmp_path)
+    monkeypatch.setattr(make_reference, "PAGES", {"commands.md": lambda: "# Commands\n"})
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert not any(tmp_path.iterdir())
+    assert main(["--check"]) == 1
+    assert not any(tmp_path.iterdir())
+    assert main([]) == 0
+    assert main(["--check"]) == 0

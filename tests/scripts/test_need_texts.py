@@ -4,6 +4,7 @@ import json
 from collections import Counter
 
 import pytest
+from later_posts import STRESS, near_to, read
 from need_texts import (
     FOLDER,
     LEFT_OUT,
@@ -159,7 +160,26 @@ def test_made_up_posts_are_read_as_often_as_they_count_and_say_known_things() ->
     assert all(set(p["says"]) <= known for rows in stored.values() for p in rows)
 
 
-def test_no_made_up_post_is_worded_like_a_post_of_the_stress_set() -> None:
+# posts of the stress set's half `test` that share more than three in ten of their runs of five characters
+# with a post that is trained on; four are calls
+NEAR_TRAINED = frozenset(
+    {
+        *("en-63", "es-11", "hi-12", "id-08", "id-12", "ht-17", "ne-01"),
+        *("ne-12", "sw-03", "sw-19", "tl-15", "uk-02", "ur-15"),
+    }
+)
+
+
+def test_no_further_post_of_the_half_that_measures_is_worded_like_one_that_is_trained_on() -> None:
+    posts = read(STRESS / "posts.jsonl")
+    near = {*near_to(posts, {t.text for t in made_up(("water",))})}
+    assert len(near) == 28
+    measuring = [p for p in posts if p["half"] == "test" and p["id"] in near]
+    assert {p["id"] for p in measuring} == NEAR_TRAINED
+    assert sum(bool(p["call"]) for p in measuring) == 4
+
+
+def test_no_made_up_post_is_nearly_a_post_of_the_stress_set() -> None:
     stress = (FOLDER.parent / "tests" / "stress" / "posts.jsonl").read_text("utf-8")
     held: dict[str, list[set[str]]] = {}
     for post in (json.loads(line) for line in stress.split("\n") if line):

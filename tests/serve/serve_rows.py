@@ -64,6 +64,7 @@ def review_row(number: int = 1, **more: Any) -> ReviewRow:
         "task": "humanitarian",
         "labels": ("affected",),
         "model_labels": ("infrastructure_and_utility_damage",),
+        "model_fingerprint": "f" * 16,
         "note": None,
         "at": AT,
         "undone_at": None,

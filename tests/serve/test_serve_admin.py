@@ -53,6 +53,21 @@ def test_a_source_is_switched_off_and_on_by_page(fresh: Site) -> None:
     assert press(fresh, "/sources/switch", name="nowhere", enabled="true").status_code == 404
 
 
+def test_a_source_with_a_slash_in_its_name_is_switched_by_api(fresh: Site) -> None:
+    fresh.send({"id": "1", "text": "a"}, source="reddit/r/haiti")
+    for path in ("reddit/r/haiti", "reddit%2Fr%2Fhaiti"):
+        answer = fresh.client.patch(
+            f"/v1/sources/{path}", json={"enabled": False}, headers=fresh.key("admin")
+        )
+        assert (answer.status_code, answer.json()) == (200, {"name": "reddit/r/haiti", "enabled": False})
+    assert (
+        fresh.client.patch(
+            "/v1/sources/none/here", json={"enabled": False}, headers=fresh.key("admin")
+        ).json()["status"]
+        == 404
+    )
+
+
 def test_posts_are_erased_by_page_by_key_and_by_author(fresh: Site) -> None:
     ids = fresh.send(
         {"id": "1", "text": "one", "author": "@ann"},
@@ -117,6 +132,13 @@ def test_what_a_source_took_back_is_erased_by_api(fresh: Site) -> None:
     refused = fresh.client.post(call, json={"ids": ["2"]}, headers=fresh.key("reviewer"))
     assert refused.status_code == 403
     assert fresh.client.post(call, json={"ids": [""]}, headers=fresh.key("admin")).status_code == 422
+    # who asked, and also for what never was here
+    erased, asked = fresh.store.audit.list(most=2)
+    assert (erased.action, asked.action) == ("post.erase", "post.take_back")
+    assert erased.actor == asked.actor
+    assert asked.actor.startswith("key:")
+    assert fresh.client.post(call, json={"ids": ["ghost"]}, headers=fresh.key("admin")).status_code == 200
+    assert fresh.store.audit.list(most=1)[0].action == "post.take_back"
 
 
 def test_the_record_of_each_model_and_another_try_by_api(fresh: Site) -> None:

@@ -72,6 +72,31 @@ def test_rules_that_cannot_be_are_refused_with_the_field(site: Site, bad: dict[s
     assert next(iter(bad)) in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("new", [{"cancel": True}, {"changes": 10**30}, {"changes": 0}])
+def test_a_message_that_changes_none_is_refused(fresh: Site, new: dict[str, Any]) -> None:
+    destroy(fresh)
+    made = {"name": "damage", "spec": SPEC}
+    assert fresh.client.post("/v1/alert-rules", json=made, headers=fresh.key("admin")).status_code == 201
+    assert evaluate(fresh.store) == [1]
+    answer = fresh.client.post("/v1/alerts/1/bulletins", json=new, headers=fresh.key("reviewer"))
+    assert answer.status_code == 422
+    assert "changes" in answer.json()["detail"]
+    assert fresh.store.bulletins.list() == ()
+
+
+@pytest.mark.parametrize("rule", [4242, 0, -(10**30), 10**30])
+def test_a_way_out_of_a_rule_that_there_is_not_is_refused(fresh: Site, rule: int) -> None:
+    made = {"name": "damage", "spec": SPEC}
+    assert fresh.client.post("/v1/alert-rules", json=made, headers=fresh.key("admin")).status_code == 201
+    new = {"name": "desk", "kind": "mail", "target": "ann@example.org"}
+    answer = fresh.client.post("/v1/outlets", json={**new, "rules": [1, rule]}, headers=fresh.key("admin"))
+    assert answer.status_code == 422
+    if rule == 4242:
+        assert "1 (damage)" in answer.json()["detail"]
+    taken = fresh.client.post("/v1/outlets", json={**new, "rules": [1]}, headers=fresh.key("admin"))
+    assert taken.status_code == 201
+
+
 def test_a_rule_by_page_is_tried_and_then_added(fresh: Site) -> None:
     ids = destroy(fresh)
     head = {**fresh.people["admin"].headers, "Accept": "text/html"}

@@ -150,6 +150,23 @@ def test_the_queue_counts_what_came_while_nobody_saw_it(opened: Open) -> None:
     opened.browser.until(f"{told} === '2 new'")
 
 
+def test_what_comes_between_two_streams_is_counted_before_anything_was_heard(
+    browser: Browser, fresh: Site
+) -> None:
+    """A stream that ends leaves its number with the browser, also where it told of nothing."""
+    told = "document.querySelector('#fresh:not([hidden]) span')?.textContent"
+    limits = replace(QUICK.limits, stream_s=1.0)
+    with at_a_port(fresh.store, replace(QUICK, host="127.0.0.1", limits=limits)) as (url, app):
+        opened = Open(browser, fresh, url, app.state.service.news)
+        opened.open("/queue")
+        opened.listening(1)
+        opened.listening(0)
+        # the browser comes back 2 s after the end
+        opened.post("1")
+        browser.until(f"{told} === '1 new'")
+        browser.open("about:blank")
+
+
 def test_what_a_reviewer_takes_is_new_no_more(opened: Open) -> None:
     told = "document.querySelector('#fresh:not([hidden]) span')?.textContent"
     opened.open("/queue", role="reviewer")

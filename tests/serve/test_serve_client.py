@@ -3,7 +3,9 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -129,6 +131,69 @@ def test_a_batch_that_is_refused_whole_still_says_why_for_each() -> None:
     assert (found.outcome, found.reason) == ("refused", "id: missing")
 
 
+def taking(sizes: list[int]) -> Handler:
+    """A service that takes all rows, and notes how many a call had."""
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        ids = [json.loads(line)["id"] for line in request.content.split(b"\n")]
+        sizes.append(len(ids))
+        rows = [{"row": i, "external_id": name, "id": 1, "outcome": "created"} for i, name in enumerate(ids)]
+        return httpx2.Response(202, json={"results": rows})
+
+    return handler
+
+
+def test_a_row_that_cannot_be_written_costs_no_other() -> None:
+    circle: list[object] = []
+    circle.append(circle)
+    posts: list[Any] = [{"id": str(i), "text": "t", "lat": 1.0} for i in range(450)]
+    posts[150]["lat"] = float("nan")
+    posts[250] = {"id": "\ud800", "text": object()}
+    posts[251] = {"id": 10**5000}
+    posts[252] = {"id": 7, "text": circle}
+    sizes: list[int] = []
+    found = list(client(taking(sizes)).send_many(posts))
+    assert sizes == [199, 197, 50]
+    assert [outcome.row for outcome in found] == list(range(450))
+    refused = {outcome.row: outcome for outcome in found if outcome.outcome == "refused"}
+    assert {row: outcome.external_id for row, outcome in refused.items()} == {
+        150: "150",
+        250: "?",
+        251: None,
+        252: "7",
+    }
+    assert "not JSON compliant" in (refused[150].reason or "")
+    taken = [outcome for outcome in found if outcome.row not in refused]
+    assert all(outcome.external_id == str(outcome.row) for outcome in taken)
+
+
+def test_where_no_row_can_be_written_nothing_is_sent() -> None:
+    found = list(client(lambda _: httpx2.Response(500)).send_many([{"id": "1", "lat": float("inf")}] * 3))
+    assert [(outcome.row, outcome.outcome) for outcome in found] == [(i, "refused") for i in range(3)]
+
+
+def test_long_posts_are_cut_into_calls_that_the_service_takes() -> None:
+    sizes: list[int] = []
+    posts = [{"id": str(i), "text": "x" * (17_000_000 if i == 4 else 5_000_000)} for i in range(8)]
+    found = list(client(taking(sizes)).send_many(posts))
+    assert sizes == [3, 3, 1]
+    assert [outcome.row for outcome in found] == list(range(8))
+    assert [outcome.row for outcome in found if outcome.outcome == "refused"] == [4]
+
+
+def test_what_is_waited_for_comes_on_top_of_the_time_of_a_call() -> None:
+    waits: list[float] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        waits.append(request.extensions["timeout"]["read"])
+        return httpx2.Response(202, json=TAKEN)
+
+    client(handler).send({"id": "1"}, wait_s=30)
+    client(handler).send({"id": "1"}, photos=[b"jpeg"], wait_s=20)
+    client(handler).send({"id": "1"})
+    assert waits == [60.0, 50.0, 30.0]
+
+
 def test_what_is_no_post_is_not_sent() -> None:
     with pytest.raises(InputError, match="not object"):
         client(lambda _: httpx2.Response(500)).send({"id": object()})
@@ -164,6 +229,35 @@ def test_an_export_is_whole_or_not_there(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["posts.csv"]
 
 
+def test_an_export_touches_no_file_but_its_own(tmp_path: Path) -> None:
+    (tmp_path / "posts.csv.part").write_text("mine")
+    (tmp_path / "posts.csv").write_text("old")
+    with pytest.raises(InputError, match="no such filter"):
+        client(lambda _: httpx2.Response(422, json={"detail": "no such filter"})).export(
+            "csv", tmp_path / "posts.csv"
+        )
+    assert (tmp_path / "posts.csv").read_text() == "old"
+    client(lambda _: httpx2.Response(200, content=b"new")).export("csv", tmp_path / "posts.csv")
+    kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert kept == {"posts.csv": "new", "posts.csv.part": "mine"}
+
+
+def test_an_export_is_tried_again_and_a_report_has_time(tmp_path: Path) -> None:
+    answers = [httpx2.Response(503, json={"detail": "no store"}), httpx2.Response(200, content=b"<html>")]
+    times: list[float] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        times.append(request.extensions["timeout"]["read"])
+        return answers.pop(0)
+
+    waits: list[float] = []
+    out = client(handler, waits).export("report.html", tmp_path / "report.html")
+    assert out.read_bytes() == b"<html>"
+    assert waits == [0.5]
+    # nothing of a report comes before it is whole
+    assert times == [600.0, 600.0]
+
+
 def test_events_go_on_after_the_last_one() -> None:
     heads: list[str | None] = []
 
@@ -185,3 +279,70 @@ def test_events_go_on_after_the_last_one() -> None:
         listen()
     assert seen == [(10, "post.assessed"), (20, "post.assessed")]
     assert heads == [None, "10", "20"]
+
+
+class Broken(httpx2.SyncByteStream):
+    """A stream that says something and breaks off."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.text.encode()
+        raise httpx2.ReadError("reset")
+
+
+def block(seq: int) -> str:
+    data = json.dumps({"seq": seq, "kind": "post.assessed", "post_id": 1})
+    return f"id: {seq}\nevent: post.assessed\ndata: {data}\n\n"
+
+
+def test_who_has_heard_nothing_yet_comes_back_to_the_same_place() -> None:
+    heads: list[str | None] = []
+    said = ["retry: 2000\nid: 5\n\n", ": still here\nid: 8\n\n", block(9) + "id: 99\ndata: {", block(10)]
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        heads.append(request.headers.get("last-event-id"))
+        return httpx2.Response(200, stream=Broken(said[len(heads) - 1]))
+
+    # what was cut off in its middle has not been told
+    assert [event.seq for event in islice(client(handler).events(), 2)] == [9, 10]
+    assert heads == [None, "5", "8", "9"]
+
+
+def test_a_stream_that_connects_is_come_back_to_however_often_it_breaks() -> None:
+    streams = [httpx2.Response(200, stream=Broken(": still here\n\n")) for _ in range(9)]
+    streams.append(httpx2.Response(200, text=block(1)))
+    found = client(lambda _: streams.pop(0), tries=3).events()
+    assert next(found).seq == 1
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_service_that_starts_again_is_a_break(status: int) -> None:
+    answers = [
+        httpx2.Response(200, text=block(1)),
+        httpx2.Response(status, json={"detail": "not now"}),
+        httpx2.Response(200, text=block(2)),
+    ]
+    found = client(lambda _: answers.pop(0)).events()
+    assert [event.seq for event in islice(found, 2)] == [1, 2]
+
+
+def test_events_give_up_on_a_service_that_stays_away() -> None:
+    tried: list[int] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        tried.append(1)
+        return httpx2.Response(503, json={"detail": "no store"})
+
+    with pytest.raises(ServiceError, match="no store"):
+        next(client(handler, tries=3).events())
+    assert len(tried) == 3
+
+
+def test_a_gap_is_told() -> None:
+    gap = 'id: 6\nevent: gap\ndata: {"after": 2, "before": 7}\n\n'
+    found = client(lambda _: httpx2.Response(200, text=gap + block(7))).events("post.assessed", after=2)
+    first, second = islice(found, 2)
+    assert (first.kind, first.seq, first.data) == ("gap", 6, {"after": 2, "before": 7})
+    assert (second.kind, second.seq) == ("post.assessed", 7)

@@ -66,11 +66,24 @@ def test_agreement_counts_what_people_said_of_answered_posts() -> None:
         review_row(2, labels=("affected",), model_labels=("affected",)),
         review_row(3, labels=("affected",), model_labels=("not_humanitarian",)),
         review_row(4, verdict="unsure", labels=()),
-        review_row(5, model_labels=()),
+        review_row(5, model_labels=(), model_fingerprint=None),
     ]
     [found] = agreement(said)
     assert (found.task, found.reviews, found.right) == ("humanitarian", 3, 2)
     assert found.low < 2 / 3 < found.high
+
+
+def test_a_model_that_said_none_is_wrong_where_a_person_found_something() -> None:
+    said = [
+        review_row(1, task="needs", labels=("rescue",), model_labels=()),
+        review_row(2, task="needs", labels=(), model_labels=()),
+        review_row(3, task="needs", labels=("water",), model_labels=("water",)),
+        review_row(4, task="", verdict="right", labels=(), model_labels=(), answers={"needs": ()}),
+        # nobody had asked a model
+        review_row(5, task="needs", labels=("rescue",), model_labels=(), model_fingerprint=None),
+    ]
+    [found] = agreement(said)
+    assert (found.task, found.reviews, found.right) == ("needs", 4, 3)
 
 
 @given(st.integers(1, 500), st.data())

@@ -117,6 +117,25 @@ def test_behind_a_proxy_that_is_named_each_visitor_has_an_own_count(
         assert [guess(f"192.0.2.{i}", "ann") for i in range(10, 13)] == [403, 403, 429]
 
 
+def test_who_has_no_address_shares_no_count_and_watchers_have_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected = "192.0.2.1"
+    monkeypatch.setattr(addresses, "_connected", lambda request: connected)
+    bounds = Limits(calls_s=0.2)
+    with open_site(tmp_path, ServeSettings(host="testserver", limits=bounds)) as site:
+
+        def asked(path: str) -> list[int]:
+            return [site.client.get(path).status_code for _ in range(4)]
+
+        assert asked("/v1/posts") == [401, 401, 429, 429]
+        for path in ("/healthz", "/readyz"):
+            assert asked(path) == [200] * 4
+        # over a socket of this computer
+        connected = ""
+        assert asked("/v1/posts") == [401] * 4
+
+
 @pytest.mark.parametrize(
     ("connected", "networks", "believed"),
     [

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from serve_site import Site
 
 import crisislens
+from crisislens.serve.api import events
 from crisislens.store.records.people import EVENT_KINDS
 
 PAGES = Path(crisislens.__file__).parent / "serve" / "static"
@@ -52,6 +54,35 @@ def test_who_comes_back_misses_nothing(site: Site) -> None:
     ]
     # the header wins: it is what a browser sends when it comes back to the same address
     assert listen(site, "?since=0", last=every[-1]["id"]) == []
+
+
+def test_a_stream_begins_with_the_number_that_it_goes_on_after(site: Site) -> None:
+    """A browser keeps it before anything has happened, and comes back with it."""
+    site.send({"id": "begins"})
+    last = site.store.events.last()
+    answer = site.client.get("/v1/events", headers=site.key("viewer"))
+    assert answer.text == f"retry: 2000\nid: {last}\n\n"
+
+
+def test_a_stream_tells_how_far_it_has_looked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is of other kinds may go: to who listens for one kind that is no gap."""
+    monkeypatch.setattr(events, "_BEAT_S", 0.01)
+    site.send({"id": "looked"})
+    answer = site.client.get("/v1/events?since=0&kind=alert.opened", headers=site.key("viewer"))
+    beats = answer.text.split("\n\n")[1:-1]
+    assert set(beats) == {f": still here\nid: {site.store.events.last()}"}
+
+
+def test_a_gap_is_told_once(fresh: Site) -> None:
+    fresh.send({"id": "1"}, {"id": "2"})
+    fresh.store.retention.run(keep_days=1, now=datetime.now(UTC) + timedelta(days=2))
+    fresh.send({"id": "3"})
+    first = fresh.store.events.first()
+    gap, *rest = listen(fresh, last="1")
+    assert (gap["event"], gap["data"]) == ("gap", {"after": 1, "before": first})
+    assert [int(event["id"]) for event in rest] == list(range(first, fresh.store.events.last() + 1))
+    # who was cut off after it comes back with its number
+    assert listen(fresh, last=gap["id"]) == rest
 
 
 def test_only_the_kinds_that_are_asked_for(site: Site) -> None:

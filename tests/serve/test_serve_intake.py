@@ -242,6 +242,68 @@ def test_waiting_gives_the_answer(site: Site) -> None:
     assert answer.json()["assessment"]["tasks"]["damage"]["label"] == "severe_damage"
 
 
+def test_a_row_that_cannot_be_written_back_costs_no_other(site: Site) -> None:
+    """Half a surrogate pair is JSON and no text."""
+    headers = {**site.key("reviewer"), "Content-Type": "application/json"}
+    body = b'[{"id": "whole", "text": "x"}, {"id": "\\ud800"}, {"id": "1", "\\udc9f": 1}]'
+    answer = site.client.post("/v1/posts?source=halves", content=body, headers=headers)
+    assert answer.status_code == 202
+    rows = answer.json()["results"]
+    assert [row["outcome"] for row in rows] == ["created", "refused", "refused"]
+    assert rows[1]["external_id"] == "\ufffd"
+    lines = {**headers, "Content-Type": "application/x-ndjson"}
+    assert site.client.post("/v1/posts", content=b'{"id": "\\ud800"}', headers=lines).status_code == 422
+    for path in ("/v1/posts", "/v1/keys"):
+        one = {**headers, **site.key("admin")}
+        assert site.client.post(path, content=b'{"\\ud800": 1}', headers=one).status_code == 422
+
+
+def test_a_post_is_taken_and_told_so_where_too_many_listen(tmp_path: Path) -> None:
+    settings = ServeSettings(host="testserver", limits=Limits(streams=0))
+    with open_site(tmp_path, settings) as site:
+        answer = send(site, json={"id": "1", "text": "x"}, params={"wait": 20})
+        assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+        many = send(site, json=[{"id": "2"}, {"id": "3"}], params={"wait": 20})
+        assert many.status_code == 202
+        assert [row["state"] for row in many.json()["results"]] == ["queued", "queued"]
+
+
+def test_a_later_version_of_a_reviewed_post_takes_an_administrator(fresh: Site) -> None:
+    [number] = fresh.send({"id": "1", "text": "my house is destroyed"}, source="api")
+    fresh.work()
+    said = {"task": "damage", "labels": ["mild_damage"]}
+    ann = fresh.people["reviewer"].headers
+    assert fresh.client.post(f"/v1/posts/{number}/reviews", json=said, headers=ann).status_code == 201
+    later = {"id": "1", "text": "", "edited_at": "2026-03-07T00:00:00Z"}
+    refused = send(fresh, json=later)
+    assert refused.status_code == 409
+    assert "administrator" in refused.json()["detail"]
+    [row] = send(fresh, json=[later]).json()["results"]
+    assert "administrator" in row["reason"]
+    # where no version was sent, none is spoken of
+    plain = send(fresh, json={"id": "1", "text": "other"})
+    assert plain.json()["detail"] == "this id is here with other content; nothing was changed"
+    assert len(fresh.store.posts.get(number).reviews) == 1
+    taken = fresh.client.post("/v1/posts", json=later, headers=fresh.key("admin"))
+    assert (taken.status_code, taken.json()["created"]) == (202, True)
+    [entry] = [each for each in fresh.store.audit.list() if each.action == "post.erase"]
+    assert entry.actor.startswith("key:")
+
+
+def test_who_is_not_known_is_counted_by_address(tmp_path: Path) -> None:
+    bounds = Limits(calls_s=0.2)
+    with open_site(tmp_path, ServeSettings(host="testserver", limits=bounds)) as site:
+        wrong = {"Authorization": "Bearer cl_none"}
+        codes = [site.client.get("/v1/posts", headers=wrong).status_code for _ in range(4)]
+        assert codes == [401, 401, 429, 429]
+        slowed = site.client.get("/sign-in")
+        assert (slowed.status_code, int(slowed.headers["retry-after"]) >= 1) == (429, True)
+        # what watches the process, and what a page loads, is let through; so is who is known
+        for path in ("/healthz", "/readyz", "/static/page.css"):
+            assert site.client.get(path).status_code in (200, 404)
+        assert site.client.get("/v1/posts", headers=site.key("viewer")).status_code == 200
+
+
 def test_waiting_ends_when_nobody_assesses(site: Site) -> None:
     answer = send(site, json=new(), params={"wait": 0.05})
     assert answer.status_code == 202

@@ -215,7 +215,7 @@ def test_a_fault_of_the_server_is_a_page_for_people(site: Site, monkeypatch: pyt
 def test_the_page_of_the_api_names_every_method_of_every_route(site: Site) -> None:
     page = site.client.get("/v1/docs").text
     routes = [route for route in routes_of() if route.path.startswith("/v1/") and route.path != "/v1/docs"]
-    called = [f"{method} {route.path}" for route in routes for method in route.methods or ()]
+    called = [f"{method} {route.path_format}" for route in routes for method in route.methods or ()]
     assert "PUT /v1/event-names" in called
     for call in called:
         assert f"<code>{call}</code>" in page

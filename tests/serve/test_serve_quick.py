@@ -103,7 +103,7 @@ def test_again_and_with_other_content(site: Site, taken: list[str]) -> None:
 def test_a_full_store_and_too_many_calls_are_told_alike(
     site: Site, taken: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **_more: object) -> None:
         raise StoreFullError("the queue is full; come again", retry_after_s=7)
 
     with monkeypatch.context() as patched:

@@ -143,6 +143,25 @@ def test_exports_are_streamed() -> None:
     assert sum(piece.count("\r\n") for piece in pieces) == 1000
 
 
+@pytest.mark.parametrize("name", ["csv", "parquet"])
+def test_a_table_has_columns_for_what_only_later_rows_have(name: str) -> None:
+    waiting = [post_row(number, answers={}, state="queued") for number in range(1, 400)]
+    pieces = list(WRITERS[name](iter([*waiting, ROWS[0]]), tasks=["damage", "humanitarian"]))
+    if name == "parquet":
+        found = pq.read_table(io.BytesIO(b"".join(pieces)))
+        last = found.column("humanitarian_people_say").to_pylist()[-1]
+        assert last == ["affected"]
+    else:
+        last_row = table("".join(pieces))[-1]
+        assert last_row["humanitarian_people_say"] == "affected"
+        assert last_row["damage_leaning"] == "severe_damage"
+
+
+def test_what_people_say_has_a_column_where_no_model_answered() -> None:
+    alone = post_row(1, answers={}, reviews=(review_row(task="roofs", labels=("gone",)),))
+    assert table("".join(csv_text(iter([alone]))))[0]["roofs_people_say"] == "gone"
+
+
 def test_columns_follow_the_tasks_that_are_there() -> None:
     names = [column.name for column in columns_of(ROWS)]
     assert "humanitarian_labels" in names

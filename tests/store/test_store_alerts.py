@@ -1,5 +1,6 @@
 """Alerts on both databases: raised once a window, made graver and not repeated, closed by people."""
 
+from datetime import timedelta
 from threading import Thread
 
 import pytest
@@ -47,6 +48,28 @@ def test_it_becomes_graver_and_is_not_repeated(store: Store) -> None:
     assert (graver.id, graver.uid, graver.level) == (first.id, first.uid, 2)
     kinds = ("alert.opened", "alert.escalated")
     assert [event.kind for event in store.events.after(0, kinds=kinds)] == list(kinds)
+
+
+def test_new_posts_of_the_moment_of_a_closed_alert_raise_another(store: Store) -> None:
+    """A source that gives the day alone: all its posts of one day are of one moment."""
+    store.alert_rules.add("water", WATER, actor="cli")
+    ask(store, -20, -20, -20)
+    [first] = raised(store)
+    store.alerts.close(first.id, "dismissed", actor="user:ann")
+    later = ask(store, -20, -20, -20, -20)
+    second, closed = raised(store)
+    assert (second.state, second.post_ids) == ("open", tuple(later))
+    assert second.began_at - first.began_at == timedelta(microseconds=1)
+    assert (closed.id, closed.uid, closed.state) == (first.id, first.uid, "dismissed")
+    assert second.uid != first.uid
+    # what was found before it was closed is raised once
+    posts = tuple((number, at(-20)) for number in first.post_ids)
+    stale = {"place": first.place, "place_name": "Ponce", "began_at": at(-20), "full_at": at(-20), "most": 3}
+    store.alerts.close(second.id, "answered", actor="user:ann")
+    cursor = store.alerts.cursor()
+    assert cursor is not None
+    finding = Finding(rule_id=first.rule_id, posts=posts, **stale)
+    assert store.alerts.apply(cursor, cursor, [finding]) == []
 
 
 NOTHING = [

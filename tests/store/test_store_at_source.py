@@ -63,6 +63,60 @@ def test_versions_know_no_time_zone(store: Store) -> None:
     assert outcomes(store, early) == ["replaced"]
 
 
+def test_what_people_said_outlasts_a_version_of_who_may_not_take_it_out(store: Store) -> None:
+    outcomes(store, post("1", "Bridge up"), post("2", "Fire"))
+    user = store.users.add("ann", "reviewer", actor="cli")
+    for name in ("1", "2"):
+        row = store.posts.by_key("m", name)
+        assert row is not None
+        review = store.reviews.add(row.id, user.id, verdict="label", task="damage", labels=["mild_damage"])
+    # one that was undone is the past too
+    store.reviews.undo(review.id, user.id)
+    later = [post("1", "Bridge down", 5), post("2", "Fire is out", 5), post("3", "New", 5)]
+    kept = store.posts.accept("m", later, actor="key:cl_1", keep_reviewed=True)
+    assert [found.outcome for found in kept] == ["conflict", "conflict", "created"]
+    assert texts(store) == {"1": "Bridge up", "2": "Fire", "3": "New"}
+    assert len(store.reviews.newest(9)) == 1
+    found = store.posts.accept("m", later[:1], actor="key:cl_2")
+    assert found[0].outcome == "replaced"
+    entry = store.audit.list(most=1)[0]
+    assert (entry.actor, entry.action) == ("key:cl_2", "post.erase")
+
+
+def test_of_two_who_send_later_versions_the_trail_names_each(store: Store) -> None:
+    outcomes(store, post("1", "a"), post("2", "b"))
+    waiting = [
+        store.posts.accept_soon("m", [post(name, "later", 5)], actor=f"key:{name}") for name in ("1", "2")
+    ]
+    assert [each.result()[0].outcome for each in waiting] == ["replaced", "replaced"]
+    assert {entry.actor for entry in store.audit.list(most=2)} == {"key:1", "key:2"}
+
+
+def test_who_had_posts_taken_back_is_in_the_trail_also_where_none_was_here(store: Store) -> None:
+    outcomes(store, post("1", "a"))
+    assert store.erasure.at_source("m", ["1", "9"], actor="key:cl_1") == 1
+    assert store.erasure.at_source("m", ["8"], actor="key:cl_1") == 0
+    entries = [(entry.actor, entry.action, entry.object) for entry in store.audit.list(most=3)]
+    asked = ("key:cl_1", "post.take_back", "source:m")
+    assert entries == [asked, ("key:cl_1", "post.erase", "post"), asked]
+    # a source that takes back what nobody kept says nothing
+    assert store.erasure.at_source("m", ["7"]) == 0
+    assert store.audit.list(most=1)[0].actor == "key:cl_1"
+
+
+def test_what_changed_nothing_is_not_in_the_trail(store: Store) -> None:
+    """A stream that sends to a service takes back thousands of posts that nobody kept."""
+    outcomes(store, post("1", "a"))
+    assert store.erasure.at_source("m", ["8"], authors=["ben"], remember=False, actor="key:cl_1") == 0
+    assert store.audit.list(thing="source:m") == ()
+    assert store.erasure.at_source("m", ["1"], remember=False, actor="key:cl_1") == 1
+    assert len(store.audit.list(thing="source:m")) == 1
+    # a letter that went is something
+    store.dead_letters.add("m", '{"author": "ben"}', "no text")
+    assert store.erasure.at_source("m", [], authors=["ben"], actor="key:cl_1") == 0
+    assert len(store.audit.list(thing="source:m")) == 2
+
+
 @pytest.mark.parametrize("remember", [True, False])
 def test_what_a_source_takes_back_is_erased_and_refused(store: Store, remember: bool) -> None:
     outcomes(store, post("1", "a"), post("2", "b"))

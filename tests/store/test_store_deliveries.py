@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from alert_posts import NOW, WATER, ask
 from crisislens.alerts.evaluate import evaluate
 from crisislens.core.errors import ConflictError, InputError, NotFoundError
 from crisislens.store import Store
 from crisislens.store.deliveries import BACKOFF_S
-from crisislens.store.models import Delivery
+from crisislens.store.models import Delivery, table_of
 from crisislens.store.records import OutletRow
 
 HOOK = "https://hooks.example.org/in"
@@ -52,6 +52,13 @@ def test_each_way_out_gets_what_it_wants(store: Store) -> None:
         ("usual", "alert.opened"),
     ]
     assert len({row.uid for row in store.deliveries.list()}) == 5
+
+
+def test_a_rule_that_there_is_not_is_named(store: Store) -> None:
+    rule = store.alert_rules.add("water", WATER, actor="cli")
+    told = rf"there is no rule 4242, 4243; there are: {rule.id} \(water\)"
+    with pytest.raises(InputError, match=told):
+        way(store, rules=(4243, rule.id, 4242))
 
 
 def test_ten_tries_and_then_a_person(store: Store) -> None:
@@ -122,6 +129,21 @@ def test_one_way_out_takes_no_more_than_its_part(store: Store) -> None:
     store.outlets.ping(quick.id, actor="cli")
     names = [message.outlet.name for message in store.deliveries.claim("a")]
     assert sorted(names) == ["quick", "slow", "slow"]
+
+
+def test_a_way_out_where_hundreds_wait_starves_no_other(store: Store) -> None:
+    slow, quick = way(store, "slow"), way(store, "quick")
+    store.outlets.ping(slow.id, actor="cli")
+    store.outlets.ping(quick.id, actor="cli")
+    [row] = [row for row in store.deliveries.list() if row.outlet == "slow"]
+    usual = {"outlet_id": slow.id, "kind": row.kind, "body": row.body, "state": "waiting", "made_at": NOW}
+    waiting = [{**usual, "uid": f"slow-{i}", "next_at": NOW + timedelta(seconds=i)} for i in range(250)]
+    store.database.write(lambda tx: tx.connection.execute(insert(table_of(Delivery)), waiting).rowcount)
+    claimed = store.deliveries.claim("a")
+    # those that have waited longest first, and what came last of all as well
+    assert [message.row.uid for message in claimed if message.outlet.name == "slow"] == ["slow-0", "slow-1"]
+    assert [message.outlet.name for message in claimed].count("quick") == 1
+    assert len(store.deliveries.claim("b")) == 2
 
 
 def test_what_is_switched_off_waits_and_what_is_removed_is_given_up(store: Store) -> None:

@@ -1,6 +1,8 @@
 """Erasure: a made-up secret is looked for in every file of the store afterwards."""
 
 import io
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from PIL import Image
 
 from crisislens.core.errors import ImageError, NotFoundError
-from crisislens.store import Store
+from crisislens.store import Store, erasure
 from crisislens.store.records import PostFilter
 from crisislens.store.upkeep import check
 from store_posts import PONCE, assess_all, fill, new
@@ -88,6 +90,105 @@ def test_erasing_by_key_and_by_author(store: Store) -> None:
     assert store.posts.accept("radio", [new(7)])[0].outcome == "erased"
     assert store.erasure.author("ann", actor="cli").posts == 2
     assert store.posts.count(PostFilter()) == 0
+
+
+def held(store: Store) -> list[str]:
+    """The dead letters, the oldest first."""
+    return [letter.raw for letter in reversed(store.dead_letters.list())]
+
+
+def test_dead_letters_go_with_the_post_that_they_name(store: Store, tmp_path: Path) -> None:
+    """A later version of a post, which was refused, holds its author's words as the post did."""
+    [number] = fill(store, new(1, author="ann"), source="radio")
+    later = new(1, f"{CANARY} it was the other bridge", author="ann")
+    store.posts.accept_soon("radio", [later], keep_conflicts=True).result()
+    others = ['{"id": 2, "note": "1 house, id 11"}', "2\nthere is 11 here"]
+    for raw in (*others, '{"row": {"id": 1}}', "1\nno text"):
+        store.dead_letters.add("radio", raw, "no text")
+    store.dead_letters.add("sms", '{"id": 1}', "no text")
+    assert len(held(store)) == 6
+    store.erasure.posts([number], actor="cli")
+    assert held(store) == [*others, '{"id": 1}']
+    assert store.erasure.key("sms", "1", actor="cli") is False
+    assert held(store) == others
+    # a post that was taken back at its source and never became one here
+    assert store.erasure.at_source("radio", ["2"]) == 0
+    assert held(store) == []
+    if store.database.sqlite:
+        assert CANARY.encode() not in content(tmp_path)
+
+
+def test_dead_letters_go_with_their_author(store: Store, tmp_path: Path) -> None:
+    fill(store, new(1, author=f"@{CANARY}"), source="radio")
+    other = "From: Cara <cara@example.org>\n\nwater please"
+    for raw in (f'{{"from": "@{CANARY}", "text": ""}}', f"From: @{CANARY}\n\nwater", other):
+        store.dead_letters.add("mail", raw, "no text")
+    assert store.erasure.author(f"@{CANARY}", actor="cli").posts == 1
+    assert held(store) == [other]
+    assert store.erasure.author("Cara <cara@example.org>", actor="cli").posts == 0
+    assert held(store) == []
+    if store.database.sqlite:
+        # the audit trail has no name, and the files have none either
+        assert CANARY.encode() not in content(tmp_path)
+
+
+def test_letters_that_have_nothing_to_do_with_the_post_stay(store: Store) -> None:
+    """A count is no id, and nor is a number or a short word in a text that is not JSON."""
+    numbers = fill(store, new(7), new("flood"), new(1234567), source="radio")
+    others = [
+        '{"id": 8, "people": 7, "tags": ["flood"], "phone": 1234567}',
+        '[{"valid": 7, "place": {"name": "7"}}]',
+        "{'id': '999', 'replies_count': 7, 'content': 'a flood'}",
+        "a flood; call 1234567",
+        "7 people\nare here",
+    ]
+    named = ['{"meta/instanceID": "flood"}', '[{"Tweet ID": 7}]', '{"post": {"_id": 1234567}}', "7"]
+    for raw in (*others, *named):
+        store.dead_letters.add("radio", raw, "no text")
+    assert store.erasure.posts(numbers, actor="cli").posts == 3
+    assert held(store) == others
+
+
+def test_a_name_that_can_be_nothing_else_is_found_anywhere(store: Store) -> None:
+    """Also where JSON wrote it in another way, and where many are looked for at once."""
+    author, link = "Éva Kovács", "at://did:plc:abc/app.bsky.feed.post/3k"
+    raws = [json.dumps({"by": author}), f"> {author}: water", f'{{"reply": "{link}"}}', f"'{link}' is odd"]
+    for names in ([author, link], [author, link, *(f"{link}{i}" for i in range(60))]):
+        for raw in (*raws, json.dumps({"by": f"{author}n"}), f"'{link}x' is odd"):
+            store.dead_letters.add("radio", raw, "no text")
+        store.erasure.at_source("radio", names)
+        assert len(held(store)) == 2
+        for letter in store.dead_letters.list():
+            store.dead_letters.remove(letter.id, actor="cli")
+
+
+def test_letters_are_looked_through_once_a_call(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def look(_connection: object, source: int, names: Sequence[str]) -> list[int]:
+        looks.append(len(names))
+        return []
+
+    monkeypatch.setattr(erasure, "letters_naming", look)
+    numbers = fill(store, *(new(i, author="ann") for i in range(450)), source="radio")
+    assert store.erasure.posts(numbers[:420], actor="cli").posts == 420
+    assert store.erasure.key("radio", "430", actor="cli")
+    assert store.erasure.at_source("radio", ["431", "nobody's"], remember=False) == 1
+    assert looks == [420, 1, 1]
+    # these have an age of their own
+    later = datetime.now(UTC) + timedelta(days=9)
+    assert store.retention.run(keep_days=1, now=later).posts == 28
+    assert looks == [420, 1, 1]
+
+
+def test_an_edit_leaves_the_dead_letters(store: Store) -> None:
+    """The later version takes the place of the earlier one, and nobody asked to forget."""
+    store.dead_letters.add("radio", '{"id": 1, "text": ""}', "no text")
+    fill(store, new(1, edited_at=datetime(2026, 9, 20, 10, tzinfo=UTC)), source="radio")
+    edited = new(1, "it was the other bridge", edited_at=datetime(2026, 9, 20, 11, tzinfo=UTC))
+    [accepted] = store.posts.accept("radio", [edited])
+    assert accepted.outcome == "replaced"
+    assert len(held(store)) == 1
 
 
 def test_an_erased_leader_leaves_its_cluster_whole(store: Store) -> None:

@@ -92,8 +92,9 @@ def _has(row: PostRow, task: str, label: str) -> bool:
 
 ORDERS: dict[str, Callable[[PostRow], Any]] = {
     "time": lambda r: (r.at, r.id),
-    "urgency": lambda r: (r.urgency, r.id),
-    "uncertainty": lambda r: (r.uncertainty, r.id),
+    # what no model has answered stands at the end
+    "urgency": lambda r: (r.urgency is not None, r.urgency, r.id),
+    "uncertainty": lambda r: (r.uncertainty is not None, r.uncertainty, r.id),
 }
 
 
@@ -101,7 +102,7 @@ def test_every_filter_in_every_order(filled: Store) -> None:
     everything = [filled.posts.get(number) for number in range(1, 31)]
     for wanted, holds in FILTERS:
         for order, key in ORDERS.items():
-            right = [r for r in everything if holds(r) and (order == "time" or r.urgency is not None)]
+            right = [r for r in everything if holds(r)]
             right.sort(key=key, reverse=True)
             asked = wanted.model_copy(update={"order": order, "limit": 7})
             found: list[PostRow] = []

@@ -121,8 +121,9 @@ FIELDS: dict[str, list[tuple[Any, Test]]] = {
 }
 KEYS: dict[str, Callable[[PostRow], Any]] = {
     "time": lambda r: (r.at, r.id),
-    "urgency": lambda r: (r.urgency, r.id),
-    "uncertainty": lambda r: (r.uncertainty, r.id),
+    # what no model has answered stands at the end
+    "urgency": lambda r: (r.urgency is not None, r.urgency, r.id),
+    "uncertainty": lambda r: (r.uncertainty is not None, r.uncertainty, r.id),
 }
 chosen_terms = st.lists(st.sampled_from(sorted(FIELDS)), unique=True, max_size=3).flatmap(
     lambda names: st.fixed_dictionaries({name: st.sampled_from(FIELDS[name]) for name in names})
@@ -148,8 +149,6 @@ def test_pages_of_any_filter_order_and_size_are_disjoint_and_whole(varied: Store
         values = {name: value for name, (value, _) in terms.items()}
         asked = PostFilter(order=order, limit=limit, **values)
         right = [row for row in everything if all(test(row) for _, test in terms.values())]
-        if order != "time":
-            right = [row for row in right if row.urgency is not None]
         right.sort(key=KEYS[order], reverse=True)
         shown = list(pages(varied, asked))
         for one, other in combinations(shown, 2):
@@ -169,10 +168,11 @@ def test_posts_that_come_and_go_between_pages_move_no_other(varied: Store, order
     shown = [row.id for row in next(walk)]
     # what was shown goes, something newer comes: the rest is what it was
     varied.erasure.posts(shown[:3], actor="cli")
-    varied.posts.accept("radio", [new(f"late {i}") for i in range(9)])
+    late = {found.id for found in varied.posts.accept("radio", [new(f"late {i}") for i in range(9)])}
     shown += [row.id for page in walk for row in page]
     assert len(shown) == len(set(shown))
-    assert set(shown) == before
+    # by time the newest stand before what was shown, in the other orders at the end, unanswered
+    assert set(shown) == (before if order == "time" else before | late)
 
 
 @pytest.mark.parametrize("order", ["time", "urgency", "uncertainty", "diverse"])
@@ -187,7 +187,7 @@ def test_a_stream_reads_in_steps_what_pages_show(
         # the diverse order is one of pages alone: an export is ordered by uncertainty
         assert sorted(streamed) == sorted(shown)
         assert order == "diverse" or streamed == shown
-        assert len(list(varied.posts.documents(wanted))) == len(shown) - (order == "time") * 3
+        assert len(list(varied.posts.documents(wanted))) == len(shown) - (order != "diverse") * 3
 
 
 def test_a_search_looks_at_the_newest_matches_and_an_export_at_all(
@@ -201,6 +201,26 @@ def test_a_search_looks_at_the_newest_matches_and_an_export_at_all(
     assert [row.id for row in varied.posts.stream(PostFilter()) if "bridge" in row.text]
     assert len(everything) == 14
     assert sorted(row.id for row in varied.posts.find(wanted).rows) == everything[-4:]
+    # and it tells that it did
+    assert varied.posts.finds_too_many("bridge")
+    monkeypatch.setattr(listing, "MOST_FOUND", 14)
+    assert not varied.posts.finds_too_many("bridge")
+    assert not any(varied.posts.finds_too_many(words) for words in (None, "", "*", "nowhere"))
+
+
+def test_pages_of_posts_that_differ_are_of_the_posts_of_the_first(varied: Store) -> None:
+    """New answers between the pages neither repeat a post nor hide one."""
+    asked = PostFilter(order="diverse", limit=6)
+    whole = [row.id for page in pages(varied, asked) for row in page]
+    walk = pages(varied, asked)
+    shown = [row.id for row in next(walk)]
+    for i, page in enumerate(walk):
+        shown += [row.id for row in page]
+        varied.posts.accept("radio", [new(f"late {i}", f"late words {i} alike to none {i * i}")])
+        # those that waited are answered now too
+        jobs = varied.queue.claim("w", 9)
+        varied.queue.finish("w", [done(job, confidence=0.5) for job in jobs])
+    assert shown == whole
 
 
 @given(

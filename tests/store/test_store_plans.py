@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Select, insert, select, text
 
 from crisislens.store import Store
 from crisislens.store.engines import engine_for
-from crisislens.store.listing import Cursor, page_statement
-from crisislens.store.models import Answer, Post, Source, Tally
+from crisislens.store.listing import Cursor, page_statement, unanswered_statement
+from crisislens.store.models import Answer, Post, Review, Source, Tally
 from crisislens.store.records import Box, PostFilter
 from crisislens.store.tallies import EVERYWHERE
 from store_posts import WHEN
@@ -113,6 +113,46 @@ def test_every_page_walks_its_index_and_sorts_nothing(many: Connection, after: b
         assert "Sort" not in found, (wanted, found)
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["first", "next"])
+def test_what_no_model_has_answered_is_read_from_the_same_index(many: Connection, after: bool) -> None:
+    for order in ("urgency", "uncertainty"):
+        wanted = PostFilter(order=order, after=Cursor(order, None, 7).written() if after else None)
+        statement = unanswered_statement(many, wanted)
+        assert statement is not None
+        found = plan(many, statement.limit(50))
+        assert f"ix_post_{order}" in found, found
+        assert "TEMP B-TREE" not in found, found
+        assert "Sort" not in found, found
+
+
+def test_what_waits_at_a_source_or_a_place_is_read_from_an_index(many: Connection) -> None:
+    plans = [
+        (PostFilter(order="urgency", source="api"), "ix_post_source"),
+        (PostFilter(order="urgency", place="city:1"), "ix_post_place"),
+    ]
+    for wanted, index in plans:
+        statement = unanswered_statement(many, wanted)
+        assert statement is not None
+        found = plan(many, statement.limit(50))
+        # where few wait, all of them are as good as those of one source
+        assert "ix_post_urgency" in found or index in found, found
+        assert "SCAN post" not in found, found
+        assert "Seq Scan" not in found, found
+
+
+def test_what_is_answered_is_not_looked_for_among_what_waits(many: Connection) -> None:
+    answered: list[dict[str, Any]] = [
+        {"assessed": True},
+        {"not_sure": "damage"},
+        {"labels": (SEVERE,)},
+        {"states": ("done",)},
+    ]
+    for more in answered:
+        for order in ("urgency", "uncertainty"):
+            assert unanswered_statement(many, PostFilter(order=order, **more)) is None
+    assert unanswered_statement(many, PostFilter(order="urgency", assessed=False)) is not None
+
+
 def test_words_are_looked_up_in_their_index(store: Store) -> None:
     with store.database.read() as connection:
         if connection.dialect.name != "sqlite":
@@ -131,6 +171,10 @@ def test_words_are_looked_up_in_their_index(store: Store) -> None:
 OTHERS = [
     (select(Tally).where(Tally.place == EVERYWHERE, Tally.hour >= text("'2026-01-01'")), "pk_tally"),
     (select(Post.id).where(Post.cluster_id == 7).order_by(Post.at, Post.id), "ix_post_cluster"),
+    (
+        select(Review.task).where(Review.undone_at.is_(None), Review.task > "a").order_by(Review.task),
+        "ix_review_task",
+    ),
     (select(Post.id).where(Post.shown_id == 7).order_by(Post.at, Post.id), "ix_post_shown"),
 ]
 

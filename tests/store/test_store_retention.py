@@ -105,6 +105,15 @@ def test_events_and_sessions_that_are_over_go_and_others_stay(store: Store) -> N
     assert (swept.posts, swept.events, swept.sessions) == (1, happened - 2 + 1, 1)
 
 
+def test_dead_letters_go_when_posts_of_their_age_do(store: Store) -> None:
+    store.dead_letters.add("radio", "help, the bridge is gone", "no JSON")
+    received = store.dead_letters.list()[0].at
+    store.retention.run(keep_days=90, now=received + 90 * DAY)
+    assert len(store.dead_letters.list()) == 1
+    store.retention.run(keep_days=90, now=received + 90 * DAY + timedelta(microseconds=1))
+    assert store.dead_letters.list() == ()
+
+
 def test_erasing_goes_in_steps_and_takes_everything(quick: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from crisislens.store import erasure
 

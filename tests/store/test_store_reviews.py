@@ -54,6 +54,14 @@ def test_a_model_that_is_right_and_a_person_who_is_unsure(store: Store, ann: Use
     assert [r.task for r in store.reviews.newest(1)] == ["needs"]
 
 
+def test_to_have_said_none_is_not_the_same_as_not_to_have_been_asked(store: Store, ann: UserRow) -> None:
+    [number] = fill(store, new(1), needs=[])
+    none = store.reviews.add(number, ann.id, verdict="label", task="needs", labels=["food"])
+    assert (none.model_labels, none.model_fingerprint) == ((), MODEL)
+    other = store.reviews.add(number, ann.id, verdict="label", task="roofs", labels=["gone"])
+    assert (other.model_labels, other.model_fingerprint) == ((), None)
+
+
 def test_one_review_of_a_whole_post(store: Store, ann: UserRow, bob: UserRow) -> None:
     [number] = fill(store, new(1), needs=["water"], not_sure=True)
     store.reviews.add(number, ann.id, verdict="label", task="needs", labels=["food"])

@@ -11,7 +11,7 @@ from crisislens.store import Store, open_store
 from crisislens.store import engines as engines_module
 from crisislens.store.engines import engine_for, parsed_url, sqlite_module
 from crisislens.store.schema import check_version, downgrade, drift, head, upgrade, version
-from store_posts import fill, new
+from store_posts import MODEL, fill, new
 
 
 @pytest.fixture
@@ -58,6 +58,35 @@ def test_a_review_of_a_post_becomes_one_of_each_task_again(opened: object, addre
         assert older.execute(text("SELECT reviews FROM post")).scalar() == 3
         upgrade(older)
     engine.dispose()
+
+
+def test_reviews_name_a_model_only_where_it_was_asked(opened: object, address: str) -> None:
+    """It said that no need holds, and was never asked of roofs. Of the other post only another model's
+    assessment is left, so that nobody can tell.
+    """
+    store: Store = opened()  # type: ignore[operator]
+    ann = store.users.add("ann", "reviewer", actor="cli")
+    first, second = fill(store, new(1), new(2))
+    for number, task in ((first, "needs"), (first, "roofs"), (first, "damage"), (second, "needs")):
+        store.reviews.add(number, ann.id, verdict="label", task=task, labels=["gone"])
+    store.reviews.add(second, store.users.add("bob", "reviewer", actor="cli").id, verdict="right")
+    store.close()
+    engine = engine_for(parsed_url(address), write=True, connections=1)
+    with engine.begin() as older:
+        downgrade(older, "0008")
+        older.execute(text("UPDATE review SET model_fingerprint = :model"), {"model": MODEL})
+        other = {"model": "b" * 16, "post": second}
+        older.execute(text("UPDATE assessment SET model_fingerprint = :model WHERE post_id = :post"), other)
+        upgrade(older)
+        found = older.execute(text("SELECT post_id, task, model_fingerprint FROM review ORDER BY id")).all()
+    engine.dispose()
+    assert [tuple(row) for row in found] == [
+        (first, "needs", MODEL),
+        (first, "roofs", None),
+        (first, "damage", MODEL),
+        (second, "needs", None),
+        (second, "", MODEL),
+    ]
 
 
 def test_drift_is_seen(connection: Connection) -> None:

@@ -48,6 +48,31 @@ def test_a_backup_is_restored_as_it_was(store: Store, tmp_path: Path) -> None:
     assert not (tmp_path / "third.db").exists()
 
 
+def test_a_backup_is_not_restored_beside_what_is_left_of_another_store(tmp_path: Path) -> None:
+    """SQLite takes a log that lies beside a file for its own, and plays it into the restored one."""
+    file, copy = tmp_path / "crisis.db", tmp_path / "copy"
+    with open_store(str(file), least_free_bytes=0) as store:
+        fill(store, new(1))
+        backup(store, copy)
+        file.rename(tmp_path / "moved.db")
+        with pytest.raises(InputError, match="a process still writes the store"):
+            restore(copy, file)
+    (tmp_path / "moved.db").unlink()
+    assert not file.exists()
+    for ending in ("-wal", "-shm", "-journal"):
+        Path(f"{file}{ending}").unlink(missing_ok=True)
+    for ending in ("-wal", "-shm", "-journal"):
+        left = Path(f"{file}{ending}")
+        left.write_bytes(b"x")
+        with pytest.raises(InputError, match=f"crisis.db{ending} is there already; move it away"):
+            restore(copy, file)
+        left.unlink()
+    assert not file.exists()
+    restore(copy, file)
+    with open_store(str(file), least_free_bytes=0) as store:
+        assert check(store) == []
+
+
 def test_check_finds_and_mends(store: Store) -> None:
     photo = store.blobs.keep(jpeg())
     loose = store.blobs.keep(jpeg((10, 200, 10)))

@@ -9,8 +9,10 @@ from crisislens.core.errors import InputError
 from crisislens.core.guarded import Guard, RefusedError
 from crisislens.core.http_answers import RequestError
 from crisislens.store import Store
+from crisislens.store.records import NewPost, Unread
 from crisislens.streams import Pump, StoreTarget, StreamOptions, open_source
 from crisislens.streams.forms import KoboSource, OdkSource
+from crisislens.streams.rows import RowMaker
 from crisislens.streams.tokens import Token
 from stream_fakes import Faults, Web, stopping
 from stream_oracle import kept, pumping, until
@@ -155,3 +157,15 @@ def test_only_the_guarded_client_is_used() -> None:
 def test_wrong_forms_are_one_sentence(given: str) -> None:
     with pytest.raises(InputError, match="no form"):
         open_source(given, StreamOptions())
+
+
+def test_a_letter_of_an_answer_is_the_whole_answer() -> None:
+    kobo = KoboSource("https://f.example", "aX1", "f")
+    odk = OdkSource("https://f.example", "3", "f", "f")
+    row = {"need": "water " * 1_500, "items": [{"text": "a boat"}]}
+    # without an id, and without a text
+    for letter in (kobo._answer(row), odk._answer(row), kobo._answer({"_id": 7, **row})):
+        assert isinstance(letter, Unread)
+        [post] = RowMaker({"text": "need"}).line(letter.raw, "x")
+        assert isinstance(post, NewPost)
+        assert len(post.text) > 8_000

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from crisislens.core.errors import StoreError
 from crisislens.core.guarded import Guard
 from crisislens.core.http import Response
 from crisislens.store import Store
 from crisislens.store.records import NewPost, Photo
-from crisislens.streams import Batch, ServiceTarget
+from crisislens.streams import Batch, ServiceTarget, StoreTarget
 from crisislens.streams.media_fetch import MediaFetcher
 from crisislens.streams.pictures import without_pictures
 from stream_fakes import Faults, Web, send, stopping
+from stream_oracle import until
 
 
 class Pictures(Web):
@@ -107,6 +109,58 @@ def test_a_round_fetches_all_that_waits(store: Store) -> None:
         accept(store, *urls)
         assert fetcher(store, fake).round(pool)
         assert {photo_of(store, url).state for url in urls} == {"stored"}
+
+
+def test_a_disk_that_is_full_for_a_while_loses_no_picture(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(data: bytes) -> Photo:
+        raise OSError(28, "No space left on device")
+
+    with stopping(Pictures()) as fake:
+        url = f"http://{fake.host}/good.png"
+        accept(store, url)
+        reader = fetcher(store, fake)
+        with monkeypatch.context() as patched:
+            patched.setattr(store.blobs, "keep", full)
+            patched.setattr("crisislens.streams.media_fetch._LOOK_EVERY_S", 0.02)
+            reader.start()
+            assert until(lambda: bool(reader._later))
+            assert until(lambda: "No space left" in caplog.text)
+            assert reader._thread.is_alive()
+            assert photo_of(store, url).state == "pending"
+        # its server is not asked at every look meanwhile
+        assert fake.asked["/good.png"] == 1
+        reader._later.clear()
+        assert until(lambda: photo_of(store, url).state == "stored")
+        reader.stop()
+
+
+def test_a_store_whose_files_cannot_be_read_does_not_end_the_fetcher(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    def fails(*_: Any, **__: Any) -> None:
+        looked.append(1)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(store.pictures, "waiting", fails)
+    monkeypatch.setattr("crisislens.streams.media_fetch._LOOK_EVERY_S", 0.02)
+    reader = MediaFetcher(store, "s", guard=Guard())
+    reader.start()
+    assert until(lambda: len(looked) > 1)
+    reader.stop()
+
+
+def test_a_picture_that_came_along_waits_for_the_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(data: bytes) -> Photo:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.blobs, "keep", full)
+    batch = Batch((NewPost(external_id="1", text="a"),), pictures={"1": (png,)})
+    with pytest.raises(StoreError, match="No space left"):
+        StoreTarget(store).take(Listening(), batch)
 
 
 def test_the_text_is_first_and_the_post_comes_back_for_its_picture(store: Store) -> None:

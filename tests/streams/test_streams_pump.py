@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,16 @@ def test_replay_takes_what_can_be_read_now(store: Store) -> None:
         replay(store, mapped, source="tv")
 
 
+def test_a_post_with_a_list_in_it_is_one_post() -> None:
+    line = '{"id": "k1", "said": "We are trapped", "items": [{"item": "water"}, {"item": "food"}]}'
+    [post] = RowMaker({"text": "said"}).line(line, "x")
+    assert isinstance(post, NewPost)
+    assert (post.external_id, post.text) == ("k1", "We are trapped")
+    [post] = RowMaker().line('{"id": "k2", "description": "Send boats", "items": []}', "x")
+    assert isinstance(post, NewPost)
+    assert post.text == "Send boats"
+
+
 def test_a_source_that_fails_is_asked_again(store: Store) -> None:
     busy = RequestError("answered 429", transient=True, wait_s=3.0)
     gone = RequestError("cannot be reached", transient=True)
@@ -187,6 +198,9 @@ FILTERS: list[tuple[dict[str, Any], str, dict[str, Any], bool]] = [
     ({"drop": ("win",)}, "window", {}, True),
     ({"languages": ("es",)}, "x", {"lang": "es-PR"}, True),
     ({"languages": ("es",)}, "x", {"lang": "en"}, False),
+    ({"languages": ("es",)}, "x", {"lang": "spa"}, True),
+    ({"languages": ("spa",)}, "x", {"lang": "es"}, True),
+    ({"languages": ("es",)}, "ok", {"lang": "und"}, True),
     ({"languages": ("es",)}, "ok", {}, True),
     ({"languages": ("es",)}, "The bridge is down and the road to the hospital is flooded", {}, False),
     ({"box": Box(west=-70, south=17, east=-60, north=19)}, "x", {"lat": 18.0, "lon": -66.0}, True),
@@ -244,6 +258,21 @@ class Service:
         before = there == row["text"] and number < 0
         outcome = "conflict" if there != row["text"] else "same" if before else "created"
         return {"row": number, "outcome": outcome, "reason": None}
+
+
+def test_an_edit_that_a_service_does_not_take_is_told_once(tmp_path: Path) -> None:
+    target = ServiceTarget("http://127.0.0.1:1/", "k", tmp_path, ask=Service())
+    later = {"edited_at": datetime(2026, 11, 20, tzinfo=UTC)}
+    edits = [new(number, "no water").model_copy(update=later) for number in (1, 2)]
+    source = Given(Batch((new(1, "water"), new(2, "water"))), Batch((edits[0],)), Batch((edits[1],)))
+    source.edits = True
+    pump, told, _ = pumped(source, target)
+    assert (pump.tally.created, pump.tally.changed, pump.tally.dead) == (2, 2, 0)
+    [sentence] = told
+    assert "where people reviewed one, its text stays unless the key is an administrator's" in sentence
+    # of a source without versions there is nothing to tell
+    _, told, _ = pumped(Given(Batch((new(1, "other"),))), target)
+    assert told == []
 
 
 def test_a_service_takes_posts_and_the_cursor_comes_after(tmp_path: Path) -> None:

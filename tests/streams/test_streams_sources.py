@@ -99,6 +99,20 @@ def test_truncation_and_a_file_that_is_gone(store: Store, tmp_path: Path) -> Non
     assert any("rotated" in said for said in told)
 
 
+def test_a_file_that_was_cut_and_begins_as_before_loses_nothing(store: Store, tmp_path: Path) -> None:
+    """Lines without ids are known by their place, which is there again with another line."""
+    path, first = tmp_path / "posts.jsonl", '{"text": "the radio is on"}\n'
+    append(path, first + '{"text": "water at house 1"}\n{"text": "water at house 2"}\n')
+    assert follow(store, path).created == 3
+    path.write_text(first + '{"text": "water at house 3"}\n', encoding="utf-8")
+    assert follow(store, path).created == 1
+    # read twice without its place being kept, it is one post
+    [again] = FileSource(path, "file", RowMaker(), once=True).look(None)
+    assert StoreTarget(store).take(FileSource(path, "file", RowMaker()), again).created == 0
+    texts = [row.text for row in store.posts.stream(PostFilter())]
+    assert sorted(texts) == ["the radio is on", *(f"water at house {i}" for i in (1, 2, 3))]
+
+
 def test_a_file_that_is_rotated_before_its_first_line_was_read(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "posts.jsonl"
     path.touch()

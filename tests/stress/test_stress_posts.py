@@ -4,6 +4,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from later_posts import near_to
+
 from crisislens.training.crisis_text import NEEDS, wording
 
 POSTS = [
@@ -65,8 +67,23 @@ def test_the_later_posts_are_of_their_own_words() -> None:
     appeals = [json.loads(line) for line in (folder / "later_appeals.jsonl").read_text("utf-8").splitlines()]
     assert len({p["id"] for p in appeals}) == len(appeals) == 60
     assert Counter(p["kind"] for p in appeals) == {"call": 24, "appeal": 36}
+    feed = [json.loads(line) for line in (folder / "later_feed.jsonl").read_text("utf-8").splitlines()]
+    assert len({p["id"] for p in feed}) == len(feed) == 153
+    assert Counter(bool(p["call"]) for p in feed) == {True: 44, False: 109}
     made_up = (folder.parents[1] / "scripts").glob("made_up_*.jsonl")
     trained = [json.loads(line) for f in made_up for line in f.read_text("utf-8").split("\n") if line]
     known = {wording(p["text"]) for p in [*POSTS, *trained]}
-    assert not {wording(p["text"]) for p in [*later, *offers, *hard, *harder, *hardest, *appeals]} & known
+    assert (
+        not {wording(p["text"]) for p in [*later, *offers, *hard, *harder, *hardest, *appeals, *feed]} & known
+    )
     assert not {wording(p["text"]) for p in later} & {wording(p["text"]) for p in offers}
+    # the older sets were so when they were written, and later training posts are near some of them
+    assert near_to([*hardest, *appeals, *feed], [p["text"] for p in [*POSTS, *trained]]) == []
+
+
+def test_a_short_post_that_stands_whole_in_a_long_one_is_near_it() -> None:
+    short = {"id": "a", "text": "We have no water on Oak Street"}
+    long = "Good evening all. We have no water on Oak Street, and nobody knows when the pump will be mended."
+    assert near_to([short], [long]) == ["a"]
+    assert near_to([{"id": "b", "text": long}], [short["text"]]) == []
+    assert near_to([short], ["Der Zug kommt heute später"]) == []

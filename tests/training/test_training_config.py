@@ -123,6 +123,8 @@ def test_a_file_that_does_not_work_out_is_one_sentence(tmp_path: Path, text: str
             "starts from the plain encoder",
         ),
         ({"seeds": [1, 1]}, "seeds must differ"),
+        ({"seeds": [-1]}, "seeds.0: Input should be greater than or equal to 0"),
+        ({"seeds": [2**32]}, "seeds.0: Input should be less than or equal to 4294967295"),
         ({"seeds": []}, "seeds: Tuple should have at least 1 item"),
         ({"name": "../up"}, "name: String should match pattern"),
         ({"optimizer": {"learning_rate": 0}}, "optimizer.learning_rate: Input should be greater than 0"),

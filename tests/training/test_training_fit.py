@@ -145,6 +145,44 @@ def test_a_finished_run_is_read_not_trained_again(
         read_result(result.folder, run.model_copy(update={"epochs": 9}), data=crisis.fingerprint)
 
 
+def test_other_texts_beside_the_posts_are_other_data(
+    crisis_root: Path, crisis: LabeledData, features: Path, tmp_path: Path
+) -> None:
+    def kill(record: EpochRecord) -> None:
+        raise Killed
+
+    table = tmp_path / "beside.jsonl"
+    posts = [labeled.post for split in crisis.splits.values() for labeled in split]
+
+    def write(text: str) -> None:
+        table.write_text("".join(json.dumps({"id": post.id, "text": text}) + "\n" for post in posts))
+
+    run = small_run(crisis_root, epochs=1, knowledge={"name": "wiki", "table": str(table), "join": "concat"})
+    write("a flooded road")
+    with pytest.raises(Killed):
+        fit(run, out=tmp_path, cache=features, data=crisis, on_epoch=kill)
+    write("a fire")
+    with pytest.raises(CacheError, match="checkpoint of a run on other data"):
+        fit(run, out=tmp_path, cache=features, data=crisis, resume=True)
+    found = fit(run, out=tmp_path, cache=features, data=crisis, overwrite=True)
+    again = fit(run, out=tmp_path, cache=features, data=crisis, resume=True)
+    assert again.metrics() == found.metrics()
+    write("a flooded road")
+    with pytest.raises(CacheError, match="other texts beside the posts"):
+        fit(run, out=tmp_path, cache=features, data=crisis, resume=True)
+
+
+def test_a_model_is_evaluated_on_what_it_was_given(
+    crisis_root: Path, crisis: LabeledData, features: Path, tmp_path: Path
+) -> None:
+    found = fit(small_run(crisis_root, modalities=["text"]), out=tmp_path, cache=features, data=crisis)
+    assert any(labeled.post.image is not None for labeled in crisis.splits["test"])
+    again = evaluate_artifact(found.folder / "artifact", crisis)
+    # the photos' features, of which it learned nothing, would move every answer a little
+    assert again.before.nll == pytest.approx(found.test.before.nll, abs=1e-4)
+    assert again.report.confusion == found.test.report.confusion
+
+
 def test_the_artifact_gives_the_numbers_again_from_posts(result: RunResult, crisis: LabeledData) -> None:
     """The product's road (encode, collate, model) against the road of training (cache, memory, batches)."""
     again = evaluate_artifact(result.folder / "artifact", crisis)

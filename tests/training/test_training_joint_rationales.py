@@ -14,11 +14,17 @@ from PIL import Image
 
 from command_line import Command
 from crisislens.core.errors import CacheError, ConfigError, DataError, ModelError
+from crisislens.data.images import ImageLimits
 from crisislens.data.marked_rationales import AnnotatedText, find_snippets
+from crisislens.domain.post import Post
+from crisislens.domain.task import own_task
+from crisislens.domain.tasks import TASKS
+from crisislens.explain.joint_reader import EvidenceReader
 from crisislens.features.word_owners import WordCutter, collate_windows
 from crisislens.models.joint_artifact import load_joint_rationalizer
+from crisislens.pipeline.deciding import Decider
 from crisislens.training import joint_run
-from crisislens.training.joint_run import JointRun, fit_joint, is_joint_run
+from crisislens.training.joint_run import JointRun, check_joint_seeds, fit_joint, is_joint_run
 from crisislens.training.joint_scores import decide_texts
 from crisislens.training.rationale_joint import (
     JointRationaleConfig,
@@ -28,9 +34,10 @@ from crisislens.training.rationale_joint import (
     build_model,
     train_joint_rationales,
 )
-from tiny_joint import COMPACT, tiny_joint, tiny_run
+from tiny_joint import COMPACT, TASK, tiny_joint, tiny_run, write_joint
 
 PLAIN = ("today", "the", "people", "said", "near", "here", "so", "and")
+LETTERS = own_task("tiny", ["a", "b"])
 EVIDENCE = {"a": ("flood", "water", "river"), "b": ("fire", "smoke", "burned")}
 
 
@@ -75,17 +82,117 @@ def test_it_learns_words_and_decides_on_them_alone(trained: tuple[Path, dict[str
             AnnotatedText("2", "so flood water near", "a", ()),
         ],
         lambda text: None,
+        LETTERS,
     )
     assert whole.chosen == [False, True, True, False] == alone.chosen
     assert np.array_equal(whole.logits, alone.logits)
     assert whole.kind == "text"
 
 
-def test_a_finished_seed_is_not_trained_again(trained: tuple[Path, dict[str, object]]) -> None:
+def never(*_: object, **__: object) -> None:
+    raise AssertionError("trained")
+
+
+def test_a_finished_seed_is_not_trained_again(
+    trained: tuple[Path, dict[str, object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, scores = trained
-    run = JointRun(name=folder.name, joint=("not there",))
+    monkeypatch.setattr(joint_run, "train_joint_rationales", never)
+    # the same posts may lie elsewhere by now, and other seeds be asked for
+    run = tiny_run(tmp_path, marked(128), seeds=(0, 1))
     again = fit_joint(run, seed=0, out=folder.parent, cache=folder, resume=True)
     assert again == json.loads(json.dumps(scores))
+
+
+def test_scores_of_another_run_do_not_pass_as_this_ones(
+    trained: tuple[Path, dict[str, object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joint_run, "train_joint_rationales", never)
+    seed = tmp_path / "tiny" / "seed-0"
+    shutil.copytree(trained[0] / "seed-0", seed)
+    shutil.copy(trained[0].parent / "marked.jsonl", tmp_path / "hagupit.jsonl")
+    same = tiny_run(tmp_path, marked(128))
+    for other in (
+        same.model_copy(update={"languages": ("en", "es")}),
+        same.model_copy(update={"test": (str(tmp_path / "hagupit.jsonl"),)}),
+        same.model_copy(update={"images": str(tmp_path)}),
+    ):
+        with pytest.raises(CacheError, match="was made by another run file or from other data"):
+            fit_joint(other, seed=0, out=tmp_path, cache=tmp_path, resume=True)
+        with pytest.raises(CacheError, match="--overwrite instead of --resume"):
+            check_joint_seeds(other, [1, 0], tmp_path, resume=True, overwrite=False)
+    other = tiny_run(tmp_path, [replace(text, image="a.png") for text in marked(128)])
+    with pytest.raises(CacheError, match="was made by another run file or from other data"):
+        fit_joint(other, seed=0, out=tmp_path, cache=tmp_path, resume=True)
+    # as versions of before wrote them
+    same = tiny_run(tmp_path, marked(128))
+    assert check_joint_seeds(same, [1, 0], tmp_path, resume=True, overwrite=False) == 0
+    scores = json.loads((seed / "scores.json").read_text())
+    del scores["mark"]
+    (seed / "scores.json").write_text(json.dumps(scores))
+    with pytest.raises(CacheError, match="does not say which run file and data it was made from"):
+        fit_joint(same, seed=0, out=tmp_path, cache=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("texts", "changes", "error"),
+    [
+        (marked(32), {"test": ["not_there.csv"]}, DataError),
+        (marked(32), {"pairs": "not_there.tsv"}, DataError),
+        ([replace(text, spans=()) for text in marked(32)], {}, DataError),
+        (marked(32), {"training": {"device": "mps"}}, ConfigError),
+    ],
+    ids=["test", "pairs", "nothing marked", "device"],
+)
+def test_a_mistake_in_a_run_file_costs_no_finished_model(
+    texts: list[AnnotatedText],
+    changes: dict[str, object],
+    error: type[Exception],
+    trained: tuple[Path, dict[str, object]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(joint_run, "train_joint_rationales", never)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    seed = tmp_path / "tiny" / "seed-0"
+    shutil.copytree(trained[0] / "seed-0", seed)
+    before = {path: path.read_bytes() for path in seed.rglob("*") if path.is_file()}
+    with pytest.raises(error):
+        fit_joint(
+            tiny_run(tmp_path, texts, **changes),
+            seed=0,
+            out=tmp_path,
+            cache=tmp_path / "cache",
+            overwrite=True,
+        )
+    assert {path: path.read_bytes() for path in seed.rglob("*") if path.is_file()} == before
+
+
+def test_a_killed_run_goes_on_over_its_own_posts_alone(tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def stop(epoch: int) -> None:
+        raise Killed
+
+    def told(epoch: int) -> None:
+        epochs.append(epoch)
+
+    epochs: list[int] = []
+    run = tiny_run(tmp_path, marked(32))
+    with pytest.raises(Killed):
+        fit_joint(run, seed=0, out=tmp_path, cache=tmp_path, progress=stop)
+    # with other posts other folds are held out, and what was learned would be tested
+    others = tiny_run(tmp_path, marked(32, seed=1))
+    with pytest.raises(ModelError, match="belongs to another run"):
+        fit_joint(others, seed=0, out=tmp_path, cache=tmp_path, resume=True)
+    # what is only measured with the finished model may still be set
+    (tmp_path / "hagupit.jsonl").write_bytes((tmp_path / "marked.jsonl").read_bytes())
+    later = {"test": [str(tmp_path / "hagupit.jsonl")], "seeds": [0, 1], "abstention": {"target_risk": 0.3}}
+    run = tiny_run(tmp_path, marked(32), **later)
+    scores = fit_joint(run, seed=0, out=tmp_path, cache=tmp_path, resume=True, progress=told)
+    assert epochs[0] == 2
+    assert set(scores["tests"]) == {"held out", "hagupit"}  # type: ignore[call-overload]
 
 
 def test_a_run_that_is_there_is_not_replaced_unasked(trained: tuple[Path, dict[str, object]]) -> None:
@@ -128,7 +235,8 @@ def test_a_seed_that_was_killed_does_not_pass_as_finished(
 
 def test_a_text_without_words_is_decided_on_nothing() -> None:
     model = tiny_joint()
-    [found] = decide_texts(model, [AnnotatedText("1", "http://t.co/1", "", ())], lambda text: None)
+    link = AnnotatedText("1", "http://t.co/1", "", ())
+    [found] = decide_texts(model, [link], lambda text: None, TASKS[TASK])
     assert found.kind is None
     assert found.chosen == [False]
 
@@ -203,8 +311,99 @@ def test_photos_of_labeled_posts_decide(tmp_path: Path) -> None:
     rows = [replace(text, image=f"{i % 2}.png") for i, text in enumerate(marked(24))]
     run = tiny_run(tmp_path, rows, images=str(tmp_path))
     run = run.model_copy(update={"training": run.training.model_copy(update={"epochs": 1})})
-    fit_joint(run, seed=1, out=tmp_path, cache=tmp_path / "cache")
+    scores = fit_joint(run, seed=1, out=tmp_path, cache=tmp_path / "cache")
     assert load_joint_rationalizer(tmp_path / "tiny" / "seed-1" / "model").config.looks
+    assert scores["photos"] == {"named": 24, "read": 24}
+
+
+def test_other_photos_under_the_same_names_are_other_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def paint(name: str, red: int) -> None:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (40, 40), (red, 0, 0)).save(tmp_path / name, "BMP")
+
+    for name in ("0.bmp", "pairs/a.bmp", "tested.bmp"):
+        paint(name, 0)
+    (tmp_path / "pairs" / "manifest.tsv").write_text("file\tset\tlabel\ttext\na.bmp\tx\tx\ta flood\n")
+    tiny_run(tmp_path, [replace(text, image="tested.bmp") for text in marked(4)])
+    (tmp_path / "marked.jsonl").rename(tmp_path / "tested.jsonl")
+    run = tiny_run(
+        tmp_path,
+        [replace(text, image=f"{i % 2}.bmp") for i, text in enumerate(marked(24))],
+        images=str(tmp_path),
+        pairs=str(tmp_path / "pairs" / "manifest.tsv"),
+        test=[str(tmp_path / "tested.jsonl")],
+    )
+    run = run.model_copy(update={"training": run.training.model_copy(update={"epochs": 1})})
+    cache = tmp_path / "cache"
+    fit_joint(run, seed=0, out=tmp_path, cache=cache)
+    monkeypatch.setattr(joint_run, "train_joint_rationales", never)
+    # the second file is one that was not there, and the others keep their sizes
+    for name in ("0.bmp", "1.bmp", "pairs/a.bmp", "tested.bmp"):
+        fit_joint(run, seed=0, out=tmp_path, cache=cache, resume=True)
+        before = (tmp_path / name).read_bytes() if (tmp_path / name).exists() else None
+        paint(name, 255)
+        assert before is None or len(before) == (tmp_path / name).stat().st_size
+        with pytest.raises(CacheError, match="was made by another run file or from other data"):
+            fit_joint(run, seed=0, out=tmp_path, cache=cache, resume=True)
+        with pytest.raises(CacheError, match="was made by another run file or from other data"):
+            check_joint_seeds(run, [0], tmp_path, resume=True, overwrite=False)
+        if before is None:
+            (tmp_path / name).unlink()
+        else:
+            (tmp_path / name).write_bytes(before)
+
+
+def test_a_killed_run_does_not_go_on_over_other_photos(tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def stop(epoch: int) -> None:
+        raise Killed
+
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    run = tiny_run(tmp_path, [replace(text, image="a.png") for text in marked(24)], images=str(tmp_path))
+    with pytest.raises(Killed):
+        fit_joint(run, seed=0, out=tmp_path, cache=tmp_path, progress=stop)
+    Image.new("RGB", (40, 40), (255, 0, 0)).save(tmp_path / "a.png")
+    with pytest.raises(ModelError, match="belongs to another run"):
+        fit_joint(run, seed=0, out=tmp_path, cache=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("images", [True, False], ids=["one is missing", "no folder"])
+def test_photos_that_are_not_read_are_counted(images: bool, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 40), (255, 0, 0)).save(tmp_path / "0.png")
+    rows = [replace(text, image=f"{i % 2}.png") for i, text in enumerate(marked(24))]
+    run = tiny_run(tmp_path, rows, images=str(tmp_path) if images else None)
+    run = run.model_copy(update={"training": run.training.model_copy(update={"epochs": 1})})
+    assert check_joint_seeds(run, [0], tmp_path, resume=False, overwrite=False) == 24
+    scores = fit_joint(run, seed=0, out=tmp_path, cache=tmp_path / "cache")
+    assert scores["photos"] == {"named": 24, "read": 12 if images else 0}
+    # without a photo that was read, a model that looks would be sure of no post with one
+    assert load_joint_rationalizer(tmp_path / "tiny" / "seed-0" / "model").config.looks == images
+
+
+def test_evidence_by_mixed_states_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="carries evidence by aligned states"):
+        tiny_run(tmp_path, marked(8), training={"transport": {"states": "mixed"}})
+
+
+def test_the_most_urgent_part_of_a_long_text_decides_as_in_the_product(tmp_path: Path) -> None:
+    reader = EvidenceReader.load(write_joint(tmp_path / "model", looks=False))
+    decider = Decider(reader, limits=ImageLimits(), image_root=None)
+    random = np.random.default_rng(0)
+    words = [*PLAIN, *EVIDENCE["a"], *EVIDENCE["b"]]
+    texts = [" ".join(map(str, random.choice(words, 90))) for _ in range(8)]
+    rows = [AnnotatedText(str(i), text, "", ()) for i, text in enumerate(texts)]
+    found = decide_texts(reader.loaded.model, rows, lambda text: None, decider.task)
+    product = decider.decide([Post(id=row.id, text=row.text) for row in rows], [None] * len(rows))
+    for ours, theirs in zip(found, product, strict=True):
+        assert ours.kind == theirs.kind == "text"
+        # batches of another size round otherwise
+        assert np.allclose(ours.logits, theirs.logits, atol=1e-5)
+    first = [reader.read(text)[0].logits for text in texts]
+    assert any(not np.allclose(one.logits, x, atol=1e-3) for one, x in zip(found, first, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +435,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
 def test_the_command_trains_and_analyze_decides_on_rationales_alone(
     tmp_path: Path, crisislens: Command
 ) -> None:
-    run = tiny_run(tmp_path, marked(24))
+    run = tiny_run(tmp_path, [replace(text, image="a.png") for text in marked(24)])
     recipe = run.training.model_copy(update={"epochs": 1})
     values = run.model_copy(update={"training": recipe}).model_dump(mode="json", exclude_defaults=True)
     (tmp_path / "run.yaml").write_text(json.dumps(values))
@@ -245,6 +444,11 @@ def test_the_command_trains_and_analyze_decides_on_rationales_alone(
     done = crisislens("train", str(tmp_path / "run.yaml"), "--out", str(tmp_path / "runs"))
     assert done.returncode == 0, done.stderr
     assert "rationales alone" in done.stdout + done.stderr
+    said = " ".join(done.stdout.split())
+    assert "24 texts name a photo, but the run file has no images: no photo is looked at" in said
+    assert "analyze will be sure of no post with this model" in said
+    assert "not sure of every post with a text alone: that takes 30 labeled dev posts with" in said
+    assert "photos decide nothing: no labeled post to learn from had one that was read" in said
     (tmp_path / "posts.csv").write_text("id,text\n1,today the flood water near here\n2,http://t.co/x\n")
     out = tmp_path / "out"
     done = crisislens(

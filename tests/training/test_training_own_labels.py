@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 import crisislens
-from crisislens.core.errors import CacheError, ConfigError, CrisisLensError, DataError, NotRegisteredError
+from crisislens.core.errors import (
+    CacheError,
+    ConfigError,
+    CrisisLensError,
+    DataError,
+    InputError,
+    NotRegisteredError,
+)
 from crisislens.domain.tasks import TASKS
 from crisislens.models.artifact import read_meta
 from crisislens.training.fit import RunResult
@@ -117,6 +124,24 @@ def test_bad_splits_leave_the_finished_run_as_it_was(trained: RunResult, table: 
     with pytest.raises(DataError, match="column split says 'holdout'"):
         crisislens.train(values(bad), out=table.parent / "runs", cache=tmp_path, overwrite=True)
     assert contents(table.parent / "runs" / "own") == before
+
+
+def test_what_cannot_be_written_is_told_before_anything_is(table: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(InputError, match="file is a file, and a folder is needed; give another --cache"):
+        crisislens.train(values(table), out=tmp_path / "runs", cache=file)
+    # the corrected command must not be told of a run that was interrupted
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(InputError, match="file is a file, and a folder is needed; give another --out"):
+        crisislens.train(values(table), out=file, cache=tmp_path / "cache")
+    assert file.read_text() == "mine"
+
+
+def test_no_seed_is_counted_twice(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="seeds must differ, and 0 stands there twice"):
+        crisislens.train(values(table), out=tmp_path, cache=tmp_path, seeds=[0, 0])
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_finished_is_overwritten_unless_it_is_said(trained: RunResult, table: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from command_line import Command
-from crisislens.core.errors import CacheError, DataError
+from crisislens.core.errors import CacheError, ConfigError, DataError, NotRegisteredError
 from crisislens.data.marked_rationales import AnnotatedText, find_snippets
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.encoders.compact import MINILM_WEIGHTS
@@ -22,7 +22,12 @@ from crisislens.models.rationale_artifact import RationaleModelConfig, load_rati
 from crisislens.training import rationale_run
 from crisislens.training.joint_run import JointRun, is_joint_run
 from crisislens.training.rationale import RationaleConfig, predict_words, train_rationalizer
-from crisislens.training.rationale_run import RationaleRun, fit_rationales, is_rationale_run
+from crisislens.training.rationale_run import (
+    RationaleRun,
+    check_rationale_seeds,
+    fit_rationales,
+    is_rationale_run,
+)
 
 SMALL = RationaleConfig(
     rank=0, hidden=16, pair_width=8, dropout=0.0, epochs=12, batch_texts=8, head_learning_rate=1e-2
@@ -136,7 +141,29 @@ def test_a_run_that_is_there_is_kept_and_never_replaced_unasked(
     other = run.model_copy(update={"training": run.training.model_copy(update={"hidden": 4})})
     with pytest.raises(CacheError, match="finished run"):
         fit_rationales(other, seed=1, out=out)
-    assert fit_rationales(other, seed=1, out=out, resume=True) == json.loads(json.dumps(first))
+    assert fit_rationales(run, seed=1, out=out, resume=True) == json.loads(json.dumps(first))
+    # its scores would pass as those of the other one
+    with pytest.raises(CacheError, match="was made by another run file or from other data"):
+        fit_rationales(other, seed=1, out=out, resume=True)
+    with pytest.raises(CacheError, match="--overwrite instead of --resume"):
+        check_rationale_seeds(other, [0, 1], out, resume=True, overwrite=False)
+    # a mistake in a run file costs nothing of what is there
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for changes, error in (
+        ({"test": ("not_there.csv",)}, DataError),
+        ({"encoder": EncoderSpec(name="not_there")}, NotRegisteredError),
+        ({"training": run.training.model_copy(update={"device": "mps"})}, ConfigError),
+    ):
+        wrong = run.model_copy(update=changes)
+        with pytest.raises(error):
+            fit_rationales(wrong, seed=1, out=out, overwrite=True)
+    marked = (tmp_path / "annotations.jsonl").read_bytes()
+    bare = [json.dumps({"id": t.id, "text": t.text, "label": t.label, "spans": []}) for t in made_up(30)]
+    (tmp_path / "annotations.jsonl").write_text("\n".join(bare))
+    with pytest.raises(DataError, match="no text has a marked word"):
+        fit_rationales(run, seed=1, out=out, overwrite=True)
+    (tmp_path / "annotations.jsonl").write_bytes(marked)
+    assert fit_rationales(run, seed=1, out=out, resume=True) == json.loads(json.dumps(first))
     assert (folder / "model" / "model.safetensors").read_bytes() == weights
     # killed between the model and its scores
     (folder / "scores.json").unlink()

@@ -120,6 +120,13 @@ def test_a_result_of_another_run_or_of_other_data_is_told_apart(tmp_path: Path) 
     (tmp_path / "metrics.json").write_text(json.dumps(values))
     with pytest.raises(CacheError, match="was made from other data"):
         read_result(tmp_path, run, data="e")
+    # of before texts beside the posts were kept, then with some
+    with pytest.raises(CacheError, match="holds no readable result"):
+        read_result(tmp_path, run, data="d", knowledge="k")
+    (tmp_path / "metrics.json").write_text(json.dumps(values | {"knowledge": "other"}))
+    with pytest.raises(CacheError, match="was made with other texts beside the posts"):
+        read_result(tmp_path, run, data="d", knowledge="k")
+    (tmp_path / "metrics.json").write_text(json.dumps(values))
     # the right one, of which the rest is missing
     with pytest.raises(CacheError, match="holds no readable result"):
         read_result(tmp_path, run, data="d")

@@ -132,8 +132,8 @@ def send_mail(message: Outgoing, server: MailServer, base_url: str) -> str:
     Raises:
         RequestError: If it was not taken; `transient` where it may be later.
     """
-    mail = message_of(message, server, base_url)
     try:
+        mail = message_of(message, server, base_url)
         client = _connected(server)
         try:
             refused = client.send_message(mail)
@@ -152,6 +152,14 @@ def send_mail(message: Outgoing, server: MailServer, base_url: str) -> str:
     except (OSError, smtplib.SMTPException, HeaderParseError) as error:
         kind = type(error).__name__
         raise RequestError(f"the mail server cannot be reached or used ({kind})", transient=True) from None
+    except UnicodeError:
+        # smtplib sends names and passwords in ASCII alone; what the error says would hold the password
+        raise RequestError(
+            "the mail server's name, user or password holds letters that cannot be sent (ASCII alone can); "
+            "change it and send this message again"
+        ) from None
+    except ValueError as error:
+        raise RequestError(f"this message cannot be written as a mail ({type(error).__name__})") from None
     return f"taken, but not for {', '.join(sorted(refused))}" if refused else "taken"
 
 

@@ -22,6 +22,8 @@ __all__ = ["AlertRunner"]
 _EVERY_S = 1.0
 _LEASE: Final = "alerts"
 _LEASE_S = 30.0
+# a fault that stays is not to fill the log with a trace a second
+_AFTER_FAULT = 30
 _LOG = logging.getLogger("crisislens.alerts")
 
 
@@ -50,6 +52,10 @@ class _Loop:
                 # a store that cannot be written now is tried again; its sentence holds no post
                 _LOG.warning("alerts wait: %s", error)
                 self._stopped.wait(self._every_s)
+            except Exception:
+                # a fault of ours with one message must not silence all others until the next start
+                _LOG.exception("alerts: a step failed and is tried again")
+                self._stopped.wait(_AFTER_FAULT * self._every_s)
 
 
 class AlertRunner:

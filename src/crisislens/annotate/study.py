@@ -128,6 +128,7 @@ def make_study(
 
     Raises:
         InputError: If no post is explained by both.
+        DataError: If the folder holds the key of another study.
     """
     shared = sorted(set(first) & set(second))
     if not shared:
@@ -152,14 +153,31 @@ def make_study(
             "left": names[1] if swap else names[0],
             "right": names[0] if swap else names[1],
         }
-    # over sides and names: answers to another draw must not be scored with this key
-    study = fingerprint({"key": key, "names": list(names)})
+    # also over what is shown: answers to another draw, or to other evidence of the same posts, must not be
+    # scored with this key
+    study = fingerprint({"key": key, "names": list(names), "shown": shown})
+    _refuse_another(folder / "key.json", study)
     atomic_write(
         folder / "key.json",
         json.dumps({"study": study, "names": list(names), "key": key}, indent=1, ensure_ascii=False),
     )
     atomic_write(folder / "study.html", _page(study, shown))
     return folder / "study.html"
+
+
+def _refuse_another(path: Path, study: str) -> None:
+    """Without its key, what raters answered to the study that stands there could never be scored."""
+    if not path.exists():
+        return
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))["study"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        there = "which is not readable"
+    if there != study:
+        raise DataError(
+            f"{path} is the key of another study ({there}), whose answers could not be scored without it; "
+            "give another folder with --out, or delete this one"
+        )
 
 
 def _photo(post: Post, root: Path | None) -> str:
@@ -253,7 +271,13 @@ def _unlike(rater: str, others: Sequence[str]) -> str:
     """A rater's name, or one with a number where it is empty or taken: two files are two raters,
     and one must not overwrite the other.
     """
-    return rater if rater and rater not in others else f"{rater or 'rater'} {len(others) + 1}"
+    if rater and rater not in others:
+        return rater
+    number = len(others) + 1
+    # what a number makes of one name may be the name that another rater gave
+    while (name := f"{rater or 'rater'} {number}") in others:
+        number += 1
+    return name
 
 
 def _agreement(ratings: Mapping[str, Mapping[str, float]], raters: int) -> float | None:

@@ -145,9 +145,11 @@ class AssessPool:
             NotFoundError: If there is no such post.
         """
         job = self._store.queue.look(post_id)
+        # of several models the one whose answer is shown says why
+        asked = (*_request("explain", [job]), self._store.posts.get(post_id).model or "")
         for i, worker in list(self._workers.items()):
             with self._explaining[i]:
-                answer = worker.ask(_request("explain", [job]), patience_s=patience_s)
+                answer = worker.ask(asked, patience_s=patience_s)
                 if answer is None:
                     # an answer that comes too late would be taken for that of the next batch
                     worker.end()

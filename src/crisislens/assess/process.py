@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -110,8 +110,9 @@ class WorkerProcess:
 def work(pipe: Connection, spec: AnalystSpec, image_root: str, threads: int) -> None:
     """The process: loads, says `ready` with the models' fingerprints, and answers until the pipe ends.
 
-    Requests are `("assess", posts)` and `("explain", [post])`, posts as JSON and what JSON
-    leaves out of them. A fault of the machine is told and ends the process, which is started anew.
+    Requests are `("assess", posts)` and `("explain", [post], model)`, posts as JSON and what JSON
+    leaves out of them; the model is the fingerprint of the one whose answer is explained. A fault of the
+    machine is told and ends the process, which is started anew.
     """
     # Ctrl+C in a terminal goes to all processes of it; this one is ended by its parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -131,13 +132,13 @@ def work(pipe: Connection, spec: AnalystSpec, image_root: str, threads: int) -> 
             while not pipe.poll(_POLL_S):
                 if os.getppid() != parent:
                     return
-            kind, posts = pipe.recv()
+            kind, posts, *named = pipe.recv()
         except (EOFError, OSError):
             return
         read = [Post.model_validate_json(post).model_copy(update=extra) for post, extra in posts]
         try:
             if kind == "explain":
-                value: Any = explain_post(explaining(), read[0])
+                value: Any = explain_post(explaining(_place(analysts, named)), read[0])
             else:
                 value = assess_batch(analysts, read)
         except (CrisisLensError, MemoryError, OSError) as error:
@@ -146,20 +147,27 @@ def work(pipe: Connection, spec: AnalystSpec, image_root: str, threads: int) -> 
         pipe.send((kind, value))
 
 
-def _load(spec: AnalystSpec, image_root: Path, threads: int) -> tuple[list[Any], Callable[[], Any]]:
+def _place(analysts: Sequence[Any], named: Sequence[str]) -> int:
+    """Which analyst is meant; the first where none has that fingerprint, as after another model's answer."""
+    known = [analyst.fingerprint for analyst in analysts]
+    return next((known.index(model) for model in named if model in known), 0)
+
+
+def _load(spec: AnalystSpec, image_root: Path, threads: int) -> tuple[list[Any], Callable[[int], Any]]:
     from crisislens.core.threads import limit_threads
 
     limit_threads(threads)
     from crisislens.nn.device import set_threads
 
     set_threads(threads)
-    explaining: list[Any] = []
+    models = [spec.models, *((name,) for name in spec.fallbacks)]
+    explaining: dict[int, Any] = {}
 
-    def explainer() -> Any:
-        """The analyst that makes evidence, loaded when somebody asks for the first time."""
-        if not explaining:
-            asked = AnalystSpec(spec.models, (), (*spec.add, "rationale"), spec.leave_out)
-            explaining.append(asked.build(image_root)[0])
-        return explaining[0]
+    def explainer(place: int) -> Any:
+        """The analyst of a place that makes evidence, loaded when somebody asks for the first time."""
+        if place not in explaining:
+            asked = AnalystSpec(models[place], (), (*spec.add, "rationale"), spec.leave_out)
+            explaining[place] = asked.build(image_root)[0]
+        return explaining[place]
 
     return spec.build(image_root), explainer

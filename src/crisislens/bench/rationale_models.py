@@ -117,9 +117,9 @@ def joint_says(
         progress: Called after each epoch.
     """
     scores = fit_joint(run, seed=seed, out=out, cache=cache, resume=True, progress=progress)
-    device = str(scores.get("device", UNRECORDED))
+    device = str(scores["device"])
     model = load_joint_rationalizer(out / run.name / f"seed-{seed}" / "model").model
-    decided = decide_texts(model, posts.test, lambda text: None)
+    decided = decide_texts(model, posts.test, lambda text: None, TASK)
     nothing = np.array([one.kind is None for one in decided])
     answers = np.array([int(one.logits.argmax()) for one in decided])
     auxiliary = np.array([int(one.auxiliary.argmax()) for one in decided])

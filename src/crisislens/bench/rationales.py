@@ -31,7 +31,7 @@ from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.evaluation.rationale_scores import token_f1
 from crisislens.evaluation.scores import SCORES, confusion_cells
 from crisislens.models.joint_tower import TowerSpec
-from crisislens.training.joint_run import JointRun
+from crisislens.training.joint_run import JointRun, photos_fingerprint
 from crisislens.training.rationale import RationaleConfig
 from crisislens.training.rationale_joint import JointRationaleConfig
 from crisislens.training.rationale_run import RationaleRun
@@ -101,10 +101,13 @@ class Rationales(Study[RationalesReady]):
     """Its recipe; None is that of the same file."""
 
     def terms(self) -> object:
-        """All fields, after a number that a change of formulas or constants raises."""
+        """All fields, after a number that a change of formulas or constants raises. Since 3, of a text of
+        several windows the most urgent one decides, as in the product, and no longer the first with evidence:
+        `humaid` and `dmd_text` have such texts, `nepal` and `hagupit` none.
+        """
         run = self._joint_run(Path())
         recipes = [one.model_dump(mode="json") for one in (self.encoder, self.words, run.tower, run.training)]
-        return [2, self.folds, *recipes]
+        return [3, self.folds, *recipes]
 
     def prepare(self, setting: str, data: Path, cache: Path) -> tuple[RationalesReady, str]:
         """Reads the texts; models are trained by the first trial that asks them."""
@@ -117,6 +120,7 @@ class Rationales(Study[RationalesReady]):
                 annotations_fingerprint([*posts.train, *posts.dev]),
                 [text.label for text in [*posts.train, *posts.dev]],
                 [[photo.file, *photo.texts] for photo in photos],
+                photos_fingerprint([photo.file for photo in photos], Path(run.pairs or "").parent),
                 encoders.fingerprint(),
             ]
         )

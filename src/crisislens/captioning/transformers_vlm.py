@@ -6,6 +6,8 @@ run. Decoding is greedy, so a caption can be made again. The chat template is th
 where it has none, LLaVA-1.5's (`USER: <image> … ASSISTANT:`) is used.
 """
 
+import hashlib
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -22,6 +24,8 @@ from crisislens.domain.post import Post
 from crisislens.encoders.checkpoints import advice, check_whole, hub_closed, source
 
 __all__ = ["TransformersCaptioner", "TransformersOptions"]
+
+_PARTS = frozenset({".safetensors", ".json", ".jinja", ".txt", ".model"})
 
 
 class TransformersOptions(Config):
@@ -52,10 +56,16 @@ class TransformersCaptioner(Captioner):
         self.model, self.processor = _load(options)
         self.device = torch.device(_device(options.device))
         self.model.to(self.device).eval()
-        self._revision = str(getattr(self.model.config, "_commit_hash", None) or options.revision or "")
+        folder = Path(options.checkpoint)
+        # a hub names its commits; of a folder only its files say whether it still holds the same model
+        self._revision = (
+            _digest(folder)
+            if folder.is_dir()
+            else str(getattr(self.model.config, "_commit_hash", None) or options.revision or "")
+        )
 
     def identity(self, post: Post) -> object:
-        """Checkpoint, commit and precision."""
+        """Checkpoint, commit or files, and precision."""
         return {
             "captioner": "transformers",
             "model": self.name,
@@ -143,6 +153,18 @@ def _load(options: TransformersOptions) -> tuple[Any, Any]:
         raise ModelError(advice("vision-language", name, error)) from error
     check_whole("a captioner", name, info, spare=("lm_head.",))
     return model, processor
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 over what a folder's model is made of: weights, settings, words and templates."""
+    found = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in _PARTS:
+            with path.open("rb") as stream:
+                # made for open files, which its stub describes more narrowly than they are
+                content = hashlib.file_digest(stream, "sha256")  # type: ignore[arg-type]
+            found.update(f"{path.name} {content.hexdigest()}\n".encode())
+    return found.hexdigest()
 
 
 def _device(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import say
-from crisislens.cli.store import DB_HELP, store_of
+from crisislens.cli.store import DB_HELP, MOST_DAYS, row_number, store_of
 from crisislens.core.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def add_key(
     name: Annotated[str, typer.Argument(help="What it is for, as `sms gateway`.")],
     role: RoleOption = "reviewer",
     days: Annotated[
-        int | None, typer.Option(min=1, help="How long it is good. Default: until ended.")
+        int | None, typer.Option(min=1, max=MOST_DAYS, help="How long it is good. Default: until ended.")
     ] = None,
     db: Db = None,
 ) -> None:
@@ -144,7 +144,8 @@ def list_keys(db: Db = None) -> None:
 
 @keys.command("end")
 def end_key(
-    number: Annotated[int, typer.Argument(help="Its number, as `key list` shows it.")], db: Db = None
+    number: Annotated[int, typer.Argument(help="Its number, as `key list` shows it.", callback=row_number)],
+    db: Db = None,
 ) -> None:
     """End a key at once."""
     with store_of(db, _NO_PHOTOS) as store:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import say, table
-from crisislens.cli.store import DB_HELP, store_of
+from crisislens.cli.store import DB_HELP, MOST_DAYS, row_number, store_of
 from crisislens.core.errors import InputError
 from crisislens.report.display import moment, visible
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 Db = Annotated[str | None, typer.Option(help=DB_HELP)]
-Hours = Annotated[float, typer.Option(min=0.1, help="How far back, in hours.")]
+Hours = Annotated[float, typer.Option(min=0.1, max=24 * MOST_DAYS, help="How far back, in hours.")]
 # photos are not looked at here
 _NO_PHOTOS = Path("blobs")
 _LISTED = 8
@@ -193,7 +193,10 @@ def list_deliveries(
 
 @app.command("redeliver")
 def redeliver(
-    number: Annotated[int, typer.Argument(help="Of the message, as deliveries shows it.")], db: Db = None
+    number: Annotated[
+        int, typer.Argument(help="Of the message, as deliveries shows it.", callback=row_number)
+    ],
+    db: Db = None,
 ) -> None:
     """Send a message again, with its id and its body, when the service runs next."""
     with store_of(db, _NO_PHOTOS) as store:

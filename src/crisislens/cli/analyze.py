@@ -16,6 +16,7 @@ from crisislens.cli.engines import (
     chosen_engine,
     hosts,
 )
+from crisislens.cli.options import ThreadsOption
 from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, columns_of
 from crisislens.cli.run_words import command_again, described, tell
 from crisislens.core.errors import InputError
@@ -136,9 +137,7 @@ def analyze(
     title: Annotated[
         str | None, typer.Option(help="Title of the report. Default: the name of POSTS.")
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")
-    ] = None,
+    threads: ThreadsOption = None,
     with_: Annotated[
         list[str] | None,
         typer.Option(

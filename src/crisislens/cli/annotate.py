@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crisislens.cli.console import end_stopped, say
+from crisislens.cli.console import end_stopped, refuse_empty, say, say_error
+from crisislens.cli.reading import photo_folder
 from crisislens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,12 +51,17 @@ def annotate(
     from crisislens.domain.post import Post
     from crisislens.domain.tasks import MARKED
 
-    rows = [row for row in read_posts(posts) if isinstance(row, Post)]
+    every = list(read_posts(posts))
+    root = photo_folder(images, posts)
+    rows = [row for row in every if isinstance(row, Post)]
+    if unread := len(every) - len(rows):
+        say_error(f"{unread} rows could not be read and cannot be marked; `crisislens analyze` names them")
+    refuse_empty(len(rows), unread, what="read", where="`crisislens analyze` says why of each")
     labels = label if label is not None else list(MARKED.classes)
     # two pages that write one file would lose each other's marks
     with sole_annotator(out):
         store = AnnotationStore(out, rows, labels=labels, annotator=annotator)
-        ended_by = _serve(store, images or posts.resolve().parent, host=host, port=port, open_page=open_)
+        ended_by = _serve(store, root, host=host, port=port, open_page=open_)
     done = f"{store.done()} of {len(rows)} posts done"
     kept = f"{store.kept()} kept in {out}" if store.kept() else f"nothing marked, so nothing kept in {out}"
     say(f"{done}, {kept}; the same command goes on from there")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import say, say_progress, table
+from crisislens.cli.options import ThreadsOption
 from crisislens.core.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -72,13 +73,13 @@ def mie(
     long_contexts: Annotated[
         bool, typer.Option("--long", help="Long contexts where they exist, in place of captions.")
     ] = False,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")
-    ] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Entities and relations: train and measure extractors, system by system, with paired tests."""
+    from crisislens.core.seeds import check_seed_numbers
     from crisislens.core.threads import limit_threads
 
+    check_seed_numbers(seeds or ())
     limit_threads(threads)
     from crisislens.nn.device import set_threads
     from crisislens.training.extraction.mie import run_mie

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crisislens.cli.console import say, table
+from crisislens.core.seeds import check_seed_numbers
 
 if TYPE_CHECKING:
     from crisislens.bench.study import Study
@@ -90,6 +91,7 @@ def add_study(run: typer.Typer, show: typer.Typer, name: str, about: str) -> Non
         jobs: JobsOption = 1,
         html: HtmlOption = False,
     ) -> None:
+        check_seed_numbers(seed or ())
         some = (setting or (), system or (), seed or (), at or ())
         _run(_study(name, encoder, checkpoint), data, some, out, cache, jobs, html)
 

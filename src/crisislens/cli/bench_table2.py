@@ -63,6 +63,9 @@ def table2(
     """
     import os
 
+    from crisislens.core.seeds import check_seed_numbers
+
+    check_seed_numbers(seed or ())
     # run files name their data by these variables, and processes of --jobs inherit them
     if data is not None:
         os.environ["CRISISLENS_DATA"] = str(data)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crisislens.cli.apart import check_out, keep_apart
 from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable, total_rows
 from crisislens.cli.engines import (
     EngineOption,
@@ -87,7 +88,8 @@ def caption(
     """
     from crisislens.core.errors import InputError
 
-    if max_seconds is not None and max_seconds <= 0:
+    # not a number, as `nan`, is above nothing
+    if max_seconds is not None and not max_seconds > 0:
         raise InputError(f"--max-seconds {max_seconds:g} leaves no time; give a number above 0")
     where = chosen_engine(engine, processes, ray_address)
     from crisislens.core.threads import limit_threads
@@ -101,12 +103,23 @@ def caption(
     from crisislens.captioning.run import caption_posts
     from crisislens.runs.sinks import JsonLines
 
+    options = options_of(option or [])
+    check_out(out)
+    keep_apart(
+        out,
+        {
+            "posts": posts,
+            "the backend's table": options.get("table"),
+            "the store": store,
+            "the prompt": prompt,
+        },
+    )
     # names first: a misspelled one is told before a table of a hundred thousand posts is read
     CAPTIONERS[backend]
     words = find_prompt(prompt)
     rows = open_posts(posts, column, encoding=encoding)
     root = photo_folder(images, posts)
-    spec = CaptionerSpec(name=backend, options=options_of(option or []))
+    spec = CaptionerSpec(name=backend, options=options)
     captioner = load_captioner(spec)
     limits = Limits(
         max_requests=max_requests, max_tokens=max_tokens, max_seconds=max_seconds, retries=retries
@@ -115,6 +128,7 @@ def caption(
     try:
         with (
             _kept_in(store) as answers,
+            sole_writer(out.parent, lock=f".{out.name}.lock"),
             hosts(where, lambda: CaptionerRecipe(spec)) as held,
             progress("captioning", total) as advance,
         ):

@@ -6,8 +6,13 @@ from typing import Annotated
 import typer
 
 from crisislens.cli.console import say
+from crisislens.core.errors import InputError
+from crisislens.core.files import atomic_write, check_folder
 
 __all__ = ["add_to"]
+
+# says of a folder that its posts are made up, so that a second demo may write over them
+_MARK = ".crisislens-demo"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,6 +34,7 @@ def demo(
     from crisislens.demo.town import write_town
     from crisislens.pipeline.batch import read_assessments
 
+    _claim(out / "posts")
     posts = write_synthetic_crisis(out / "posts")
     title = "Demo: a made-up flood and fire"
     with stoppable(f"what was finished is kept in {out / 'results'}"):
@@ -53,6 +59,31 @@ def demo(
     for sentence in score_demo(assessed).sentences():
         say(f"  {sentence}")
     say("Open the report in any browser; it needs no server and no network.")
+
+
+def _claim(folder: Path) -> None:
+    """Marks the folder of the made-up posts, before they are written: a demo that is killed may start again.
+
+    Raises:
+        InputError: If it is somebody's own.
+    """
+    check_folder(folder, "--out")
+    own = folder.is_dir() and any(folder.iterdir())
+    if own and not (folder / _MARK).is_file() and not _is_made_up(folder / "posts.jsonl"):
+        raise InputError(
+            f"{folder} holds files that are not the demo's, which would write over them; give another --out"
+        )
+    atomic_write(folder / _MARK, "The posts here are made up; crisislens demo writes them anew.\n")
+
+
+def _is_made_up(posts: Path) -> bool:
+    """Whether a file of posts is of a demo from before its folder was marked."""
+    from crisislens.demo import EVENT
+
+    if not posts.is_file():
+        return False
+    with posts.open("rb") as file:
+        return f'"event": "{EVENT}"'.encode() in file.readline(10_000)
 
 
 def _short(text: str) -> str:

@@ -47,18 +47,25 @@ def evaluate_extractor(
     from crisislens.data.contexts import read_contexts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.extractors import find_extractor
-    from crisislens.training.extraction.score import read_marked, score_extractor
+    from crisislens.training.extraction.score import read_marked_file, score_extractor
 
     set_threads()
     loaded = find_extractor(extractor)
-    posts = read_marked(marked, relations=loaded.extractor.spec.task != "entities")
-    scored = score_extractor(loaded, posts, contexts=read_contexts([contexts]) if contexts else None)
+    read = read_marked_file(marked, relations=loaded.extractor.spec.task != "entities")
+    scored = score_extractor(loaded, read.posts, contexts=read_contexts([contexts]) if contexts else None)
     if as_json:
         reports = {name: report.model_dump(mode="json") for name, report in scored.reports.items()}
-        found = {"reports": reports, "unknown": scored.unknown, "out_of_reach": scored.out_of_reach}
+        found = {
+            "reports": reports,
+            "unknown": scored.unknown,
+            "out_of_reach": scored.out_of_reach,
+            "notes": read.notes,
+        }
         say(json.dumps(found, indent=2))
         return
     _show(loaded.meta.name, scored)
+    for note in read.notes:
+        say(note)
 
 
 def _show(extractor: str, scored: "Scored") -> None:

@@ -5,8 +5,16 @@ from typing import Annotated
 
 import typer
 
-from crisislens.cli.console import progress, say
-from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
+from crisislens.cli.apart import check_out, keep_apart
+from crisislens.cli.console import progress, refuse_empty, say, say_error
+from crisislens.cli.reading import (
+    ENCODING_HELP,
+    MAP_HELP,
+    POSTS_HELP,
+    open_posts,
+    photo_folder,
+    say_notes,
+)
 from crisislens.core.errors import CrisisLensError, InputError
 from crisislens.domain.tasks import ASKED
 from crisislens.pipeline.default import DEFAULT_BUNDLE
@@ -26,7 +34,10 @@ def explain(
     method: Annotated[
         str, typer.Option(help="rationales, integrated_gradients or attention_rollout.")
     ] = "rationales",
-    task: Annotated[str, typer.Option(help="Whose answer attribution explains.")] = ASKED[0].question,
+    task: Annotated[
+        str | None,
+        typer.Option(help=f"Whose answer attribution explains. Default: {ASKED[0].question}."),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -50,6 +61,14 @@ def explain(
 
     if method not in METHODS:
         raise InputError(f"--method {method} is not known; it takes {', '.join(METHODS)}")
+    # an option that does nothing would be believed
+    if task is not None and method == METHODS[0]:
+        raise InputError(
+            f"--task says whose answer attribution explains, and --method {method} marks the evidence of all "
+            f"tasks; leave it out, or give --method {METHODS[1]}"
+        )
+    check_out(out)
+    keep_apart(out, {"posts": posts})
     from crisislens.core.threads import limit_threads
 
     limit_threads()
@@ -60,13 +79,16 @@ def explain(
 
     set_threads()
     source = open_posts(posts, column, encoding=encoding)
-    rows = [row for row in source if isinstance(row, Post)]
+    root = photo_folder(images, posts)
+    every = list(source)
+    rows = [row for row in every if isinstance(row, Post)]
+    unread = len(every) - len(rows)
     why = explainer(
         method,
-        task=task,
+        task=task or ASKED[0].question,
         model=model or DEFAULT_BUNDLE,
         rationales=rationales,
-        image_root=images or posts.resolve().parent,
+        image_root=root,
     )
     lines, failed = [], 0
     with progress("explaining") as advance:
@@ -81,6 +103,10 @@ def explain(
             lines.append(json.dumps(record, ensure_ascii=False) + "\n")
             advance(i, len(rows))
     atomic_write(out, "".join(lines))
+    if unread:
+        say_error(f"{unread} rows could not be read and have no explanation; `crisislens analyze` names them")
     say_notes(source)
-    say(f"{len(rows) - failed} posts explained, {failed} failed")
+    explained, lost = len(rows) - failed, failed + unread
+    say(f"{explained} posts explained, {lost} failed")
     say(f"explanations  {out}")
+    refuse_empty(explained, lost, what="explained", where=f"{out} says why of each that could be read")

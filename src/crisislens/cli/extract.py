@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crisislens.cli.apart import check_out, keep_apart
 from crisislens.cli.console import progress, refuse_empty, say, stoppable, table, total_rows
 from crisislens.cli.engines import (
     EngineOption,
@@ -22,7 +23,6 @@ from crisislens.cli.options import (
     ThreadsOption,
 )
 from crisislens.cli.reading import open_posts, say_notes
-from crisislens.core.errors import InputError
 
 if TYPE_CHECKING:
     from crisislens.pipeline.extraction import ExtractionOutcome
@@ -86,7 +86,8 @@ def extract(
 
     where = chosen_engine(engine, processes, ray_address)
     set_threads(threads)
-    _keep_apart(out, posts, contexts)
+    check_out(out)
+    keep_apart(out, {"posts": posts, "contexts": contexts})
     # after the paths are checked: opening may unpack a large file
     source = open_posts(posts, column, encoding=encoding)
     finder = chosen_finder(entities, relations, all_relations=all_relations, any_language=any_language)
@@ -114,16 +115,6 @@ def extract(
     refuse_empty(done.posts + done.left_alone, done.failed, what="read", where=f"{out} says why of each")
 
 
-def _keep_apart(out: Path, posts: Path, contexts: Path | None) -> None:
-    """Refuses to write over what is read: people correct the file of posts by hand, to train on it."""
-    if out.resolve() == posts.resolve():
-        raise InputError(
-            f"--out {out} is the file of posts; name another, or what people corrected in it would be lost"
-        )
-    if contexts is not None and out.resolve() == contexts.resolve():
-        raise InputError(f"--out {out} is the file of contexts; name another, or they would be lost")
-
-
 def _say(done: "ExtractionOutcome", relations: bool) -> None:
     """How many posts were read, and what came of them."""
     resumed = f" ({done.resumed} rows taken over from an earlier start)" if done.resumed else ""
@@ -139,3 +130,5 @@ def _say(done: "ExtractionOutcome", relations: bool) -> None:
             f"relations were not looked for in {done.relations_unread} of them: their extractor "
             "does not know the language (--any-language)"
         )
+    if done.cut:
+        say(f"{done.cut} posts are longer than is read of them; read_to says where each ends")

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from crisislens.cli.apart import check_out, keep_apart
 from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable, total_rows
 from crisislens.cli.options import EncodingOption, MapOption, PostsArgument
 from crisislens.cli.reading import open_posts, say_notes
+from crisislens.core.files import sole_writer
 
 __all__ = ["add_to"]
 
@@ -37,11 +39,21 @@ def knowledge(
     from crisislens.knowledge.run import run_knowledge
     from crisislens.runs.sinks import JsonLines
 
-    source = load_source(KnowledgeSpec(name=backend, options=options_of(option or [])))
+    options = options_of(option or [])
+    check_out(out)
+    keep_apart(
+        out,
+        {"posts": posts, "the backend's table": options.get("table"), "the store": options.get("store")},
+    )
+    source = load_source(KnowledgeSpec(name=backend, options=options))
     rows = open_posts(posts, column, encoding=encoding)
     total = total_rows(rows)
     kept = f"what {source.name} answered is kept"
-    with stoppable(kept), progress("looking up", total) as advance:
+    with (
+        stoppable(kept),
+        sole_writer(out.parent, lock=f".{out.name}.lock"),
+        progress("looking up", total) as advance,
+    ):
         run = run_knowledge(rows, source, [JsonLines(out)], progress=advance, total=total)
     if run.failed:
         say_error(

@@ -1,13 +1,15 @@
 """The `crisislens` command: gathers the commands and turns errors into one line and an exit code."""
 
 import inspect
+import io
 import sys
 from typing import Any
 
 import typer
 
 from crisislens.cli.console import end_stopped, say_error, stoppable
-from crisislens.core.errors import CrisisLensError, StoppedError
+from crisislens.core.errors import CrisisLensError, RunError, StoppedError
+from crisislens.core.files import FULL_DISK, full_disk
 from crisislens.core.hub import allow_hub
 
 __all__ = ["app", "main"]
@@ -125,6 +127,15 @@ def _mistake(error: Any) -> str:
     return f"{said}; `{asked} --help` shows what it takes"
 
 
+def _speak_any_language() -> None:
+    """Names in posts may have letters that the terminal's code page lacks: they are spelled by their numbers,
+    as on standard error, and cost no run.
+    """
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and out.errors == "strict":
+        out.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Runs the command line.
 
@@ -132,6 +143,7 @@ def main() -> None:
     model, 5 cache, 6 a missing optional package, 7 a run that came to nothing, 8 the service's
     store, 130 interrupted, 143 terminated.
     """
+    _speak_any_language()
     try:
         with stoppable("what was finished before is kept"):
             # started as a module it is still the same command
@@ -156,6 +168,9 @@ def main() -> None:
         if isinstance(error, BrokenPipeError):
             sys.stderr.close()
             sys.exit(0)
+        if error.errno in FULL_DISK:
+            say_error(full_disk(error.filename or "", error))
+            sys.exit(RunError.exit_code)
         say_error(
             f"{error.strerror or error}: {error.filename or 'a file'}; check that the path exists "
             "and that you may read and write it"

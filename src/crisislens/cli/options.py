@@ -17,6 +17,8 @@ __all__ = [
     "ThreadsOption",
 ]
 
+# more than machines have processors; torch takes no number beyond 32 bits
+_MOST_THREADS = 1024
 PostsArgument = Annotated[Path, typer.Argument(help=POSTS_HELP)]
 ImagesOption = Annotated[
     Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
@@ -24,7 +26,8 @@ ImagesOption = Annotated[
 MapOption = Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)]
 EncodingOption = Annotated[str | None, typer.Option(help=ENCODING_HELP)]
 ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")
+    int | None,
+    typer.Option(min=1, max=_MOST_THREADS, help="Processor threads. Default: all that are available."),
 ]
 ContextsOption = Annotated[
     Path | None,

@@ -11,10 +11,14 @@ from crisislens.core.errors import InputError, StoreError
 if TYPE_CHECKING:
     from crisislens.store import Store
 
-__all__ = ["DB_HELP", "app", "store_of"]
+__all__ = ["DB_HELP", "MOST_DAYS", "app", "row_number", "store_of"]
 
 DB_HELP = "The store: a file of SQLite, or postgresql://…. Default: crisislens-store/store.db."
+MOST_DAYS = 36_500
+"""A hundred years: the calendar of computers ends some time after."""
 _DEFAULT = "crisislens-store/store.db"
+# databases count up to here
+_LAST_ROW = 2**63 - 1
 Db = Annotated[str | None, typer.Option(help=DB_HELP)]
 BlobsFolder = Annotated[
     Path | None, typer.Option(help="Folder of the photos. Default: beside the file of SQLite.")
@@ -48,6 +52,21 @@ def store_of(
         say_progress(f"there was no store at {url}; it is made now")
         return open_store(url, blobs=blobs)
     raise StoreError(f"there is no store at {url}; name one with --db, or start crisislens serve")
+
+
+def row_number(number: int) -> int:
+    """A number of a row, for options.
+
+    Raises:
+        typer.BadParameter: If no database has such a number.
+    """
+    if not 0 <= number <= _LAST_ROW:
+        raise typer.BadParameter("there is no such number; give one as the pages and lists show it")
+    return number
+
+
+def _row_numbers(numbers: list[int] | None) -> list[int] | None:
+    return None if numbers is None else [row_number(number) for number in numbers]
 
 
 @app.command()
@@ -125,7 +144,8 @@ def check(
 @app.command()
 def erase(
     post: Annotated[
-        list[int] | None, typer.Argument(help="Numbers of posts, as the pages and the API show them.")
+        list[int] | None,
+        typer.Argument(help="Numbers of posts, as the pages and the API show them.", callback=_row_numbers),
     ] = None,
     key: Annotated[
         tuple[str, str] | None, typer.Option(help="A source's name and the id it gave: --key radio 17.")
@@ -169,8 +189,10 @@ def retain(
 
 def _days(text: str, option: str) -> float:
     number = text.removesuffix("d")
-    if not number.isdecimal() or int(number) < 1:
-        raise InputError(f"{option} {text} is no number of days; give one as 90d")
+    # by its length first: Python reads no number of thousands of digits
+    short = number.isdecimal() and len(number) <= len(str(MOST_DAYS))
+    if not short or not 1 <= int(number) <= MOST_DAYS:
+        raise InputError(f"{option} {text:.40} is no number of days, 1 to {MOST_DAYS}; give one as 90d")
     return float(number)
 
 
@@ -182,14 +204,17 @@ def export_reviews(
     blobs: BlobsFolder = None,
 ) -> None:
     """Write what people said as a table that `crisislens train` takes, photos beside the store's own."""
+    from crisislens.cli.apart import check_out
     from crisislens.store.training_table import write_table
 
+    check_out(out)
     with store_of(db, blobs, write=False) as store:
-        rows = write_table(store.reviews.export(task), out)
+        rows = list(store.reviews.export(task))
         folder = store.blobs.folder
+    # before the table is written: a mistyped task must not cost one that is there
     if not rows:
         raise InputError(f"nobody has reviewed {task!r}; tasks are named as in the assessments, as `damage`")
-    say(f"{rows} posts in {out}; photos are in {folder}")
+    say(f"{write_table(rows, out)} posts in {out}; photos are in {folder}")
     say(
         f"to train: data.source: table, data.root: {out}, data.images: {folder}, task.name: {task} "
         "(docs/own-labels.md)"

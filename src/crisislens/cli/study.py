@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from crisislens.cli.console import say
+from crisislens.cli.reading import photo_folder
 
 __all__ = ["app"]
 
@@ -28,12 +29,14 @@ def make(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the photos; without it, only texts are shown.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the draw and of the sides.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw and of the sides.")] = 0,
 ) -> None:
     """Write a page for raters, with the sides drawn by lot, and the key."""
     from crisislens.annotate.study import make_study, read_explained
     from crisislens.core.errors import InputError
 
+    if images is not None:
+        photo_folder(images, first)
     names = name or ["first", "second"]
     if len(names) != 2 or names[0] == names[1]:
         raise InputError(f"--name was given {len(names)} time(s); give it twice, with two different names")
@@ -64,8 +67,8 @@ def score(
     p = found.preference
     say(f"{found.first} against {found.second}: {found.items} posts, raters: {', '.join(found.raters)}")
     say(
-        f"win rate of {found.first}  {p.win_rate.percent()} %  ({p.wins} wins, {p.losses} losses, "
-        f"{p.ties} ties)"
+        f"win rate of {found.first}  {p.win_rate.percent()} %  (ratings: {p.wins} for it, {p.losses} "
+        f"against it, {p.ties} for neither)"
     )
-    say(f"sign test  p = {p.p_value:.3g}")
+    say(f"sign test over posts  p = {p.p_value:.3g}  ({p.won} won, {p.lost} lost)")
     say("kappa  needs two raters or more" if found.kappa is None else f"Fleiss' kappa  {found.kappa:.3f}")

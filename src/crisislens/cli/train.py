@@ -1,6 +1,6 @@
 """`crisislens train` and `crisislens evaluate`: run files to models, models to numbers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,8 +54,10 @@ def train(
 ) -> None:
     """Train the seeds of a run file and print its test numbers beside the published ones."""
     from crisislens.core.run_files import find_run_file
+    from crisislens.core.seeds import check_seed_numbers
     from crisislens.core.threads import limit_threads
 
+    check_seed_numbers(seeds or ())
     limit_threads()
     from crisislens.nn.device import set_threads
     from crisislens.training.config import RunConfig
@@ -152,17 +154,42 @@ def _say_calibrated(folder: Path) -> None:
     from crisislens.training.calibrate import FEWEST_POSTS
 
     _, meta = read_meta(trained_artifact(folder))
-    kinds = {"text": "a text alone", "image": "a photo alone", "both": "text and photo"}
-    left_out = [words for kind, words in kinds.items() if kind not in meta.calibration]
+    kinds = ["text", "image", "both"] if len(meta.modalities) > 1 else list(meta.modalities)
     if not meta.calibration:
         say("analyze will be sure of no post with this model, whatever share the table says is answered")
-    if meta.calibration:
-        say(f"calibrated for {' | '.join(kinds[kind] for kind in meta.calibration)}")
-    if left_out:
-        say(
-            f"not sure of every post with {' | '.join(left_out)}: that takes {FEWEST_POSTS} dev "
-            "posts of that kind, with different labels"
-        )
+    _say_kinds(meta.calibration, kinds, f"{FEWEST_POSTS} dev posts of that kind, with different labels")
+    for modality, name in {"text": "texts", "image": "photos"}.items():
+        if modality not in meta.modalities:
+            say(f"{name} are not looked at, by the run file's modalities")
+
+
+def _say_joint_calibrated(folder: Path) -> None:
+    """The same of a joint rationale model; it marks words first, so no photo is evidence alone."""
+    from crisislens.models.joint_artifact import read_joint_config
+    from crisislens.pipeline.joining import joint_model
+    from crisislens.training.calibrate import FEWEST_POSTS
+
+    model = joint_model(folder)
+    if model is None:
+        return
+    found = read_joint_config(model)
+    kinds = ["text", "both"] if found.looks else ["text"]
+    if not found.calibration:
+        say("analyze will be sure of no post with this model")
+    _say_kinds(found.calibration, kinds, f"{FEWEST_POSTS} labeled dev posts with evidence of that kind")
+    if not found.looks:
+        say("photos decide nothing: no labeled post to learn from had one that was read")
+
+
+def _say_kinds(calibrated: Collection[str], kinds: Sequence[str], takes: str) -> None:
+    """Says of the kinds of posts that a model can answer for which ones it does, and what others take."""
+    words = {"text": "a text alone", "image": "a photo alone", "both": "text and photo"}
+    sure = [words[kind] for kind in kinds if kind in calibrated]
+    unsure = [words[kind] for kind in kinds if kind not in calibrated]
+    if sure:
+        say(f"calibrated for {' | '.join(sure)}")
+    if unsure:
+        say(f"not sure of every post with {' | '.join(unsure)}: that takes {takes}")
 
 
 def _refuse_hub(repository: str) -> None:
@@ -177,13 +204,11 @@ def _refuse_hub(repository: str) -> None:
 def _train_rationales(
     run: Path, override: list[str] | None, seeds: list[int] | None, out: Path, resume: bool, overwrite: bool
 ) -> None:
-    from crisislens.training.rationale_run import LEFT, RationaleRun, fit_rationales
-    from crisislens.training.starting import kept_scores
+    from crisislens.training.rationale_run import RationaleRun, check_rationale_seeds, fit_rationales
 
     config = RationaleRun.load(run, override)
     # all of them before the first trains: the second one's mistake would cost hours
-    for seed in seeds or config.seeds:
-        kept_scores(out / config.name / f"seed-{seed}", LEFT, resume=resume, overwrite=overwrite)
+    check_rationale_seeds(config, seeds or config.seeds, out, resume=resume, overwrite=overwrite)
     rows = []
     for seed in seeds or config.seeds:
         with progress(f"rationales, seed {seed}") as advance:
@@ -213,12 +238,12 @@ def _train_joint(
     resume: bool,
     overwrite: bool,
 ) -> None:
-    from crisislens.training.joint_run import LEFT, JointRun, fit_joint
-    from crisislens.training.starting import kept_scores
+    from crisislens.training.joint_run import JointRun, check_joint_seeds, fit_joint
 
     config = JointRun.load(run, override)
-    for seed in seeds or config.seeds:
-        kept_scores(out / config.name / f"seed-{seed}", LEFT, resume=resume, overwrite=overwrite)
+    named = check_joint_seeds(config, seeds or config.seeds, out, resume=resume, overwrite=overwrite)
+    if named and config.images is None:
+        say(f"{named} texts name a photo, but the run file has no images: no photo is looked at")
     words, answers = [], []
     for seed in seeds or config.seeds:
         with progress(f"joint rationales, seed {seed}") as advance:
@@ -231,6 +256,10 @@ def _train_joint(
                 overwrite=overwrite,
                 progress=partial(_epochs, advance, config.training.epochs),
             )
+        photos: Mapping[str, int] = scores["photos"]  # type: ignore[assignment]
+        if config.images is not None and photos["read"] < photos["named"]:
+            lost = photos["named"] - photos["read"]
+            say(f"seed {seed}: {lost} of {photos['named']} photos cannot be read; their texts stand alone")
         for test, found in scores["tests"].items():  # type: ignore[attr-defined]
             cells = [_with_interval(found["words"], name) for name in ("token_f1", "iou_f1", "auprc")]
             words.append([f"seed {seed}, {test}", *cells])
@@ -239,6 +268,7 @@ def _train_joint(
                 answers.append([f"seed {seed}, {test}, {what}", *cells])
     table(f"{config.name}, words against people", ["", "token F1", "IoU F1", "AUPRC"], words)
     table(f"{config.name}, answers", ["", "accuracy", "macro-F1"], answers)
+    _say_joint_calibrated(out / config.name)
     say(f"use it: crisislens analyze POSTS --model {out / config.name}")
 
 

@@ -111,8 +111,9 @@ def _tell_traps(data: "ExtractionData") -> None:
         return
     found = check_own(Path(data.root), "conll" if data.name == "conll" else "table")
     if widened := sum(found.widened.values()):
+        entities = "1 entity" if widened == 1 else f"{widened} entities"
         say(
-            f"{widened} entities began or ended within a word and take all of it; if these are "
+            f"{entities} began or ended within a word, all of which is taken; if these are "
             "many, places were not counted in characters"
         )
     if shared := {pair: n for pair, n in found.shared_texts.items() if n}:

@@ -5,8 +5,9 @@
     ...     sent = service.send({"id": "1", "text": "Bridge is down"}, source="radio", wait_s=5)
     ...     sent.assessment["urgency"]
 
-Sending is repeated where the server could not be reached, was full (429, 507: after the seconds it names)
-or had no store (503). That is safe: a post's key is its source and id, and the same post again is no new one.
+A call is repeated where the server could not be reached, was full (429, 507: after the seconds it names) or
+had no store (503). That is safe for posts too: a post's key is its source and id, and the same post again is
+no new one.
 It stands on httpx2 and needs none of the packages of the service itself.
 """
 

@@ -35,7 +35,7 @@ def body_of(post: Mapping[str, Any]) -> bytes:
 
     try:
         return json.dumps(dict(post), default=other, allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"this is no post: {error}") from error
 
 

@@ -38,7 +38,8 @@ class Sent(_Answer):
         id: Its number in the service.
         external_id: The id that was sent.
         state: `queued`, `leased`, `done` or `failed`.
-        created: False where it was there before, word for word.
+        created: False where it was there before, word for word; true also of a later version that took the
+            place of an earlier one.
         notes: Such as why a photo could not be used.
         assessment: The record, where it was waited for and came in time.
     """
@@ -58,7 +59,8 @@ class RowOutcome(_Answer):
         row: Its place among all that were sent, from 0.
         external_id: The id that was sent, where it could be read.
         id: Its number in the service; None where it was not taken.
-        outcome: `created`, `same`, `conflict`, `erased` or `refused`.
+        outcome: `created`, `same`, `replaced` (a later version of a post, with a number of its own),
+            `conflict`, `erased` or `refused`.
         reason: Why it was not taken.
     """
 
@@ -90,7 +92,8 @@ class Event(_Answer):
 
     Attributes:
         seq: Its number; go on after it.
-        kind: Such as `post.assessed`.
+        kind: Such as `post.assessed`; `gap` where events after `data["after"]` and before `data["before"]`
+            are no longer kept.
         post_id: The post it is about, if any.
         data: All of it.
     """

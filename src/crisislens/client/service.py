@@ -1,15 +1,16 @@
 """The client's calls, one method for each thing that the service is asked."""
 
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx2
 
+from crisislens.client.blocks import blocks_of
 from crisislens.client.calls import (
     AGAIN,
     asked_pause_s,
@@ -21,10 +22,14 @@ from crisislens.client.calls import (
     refusal,
 )
 from crisislens.client.records import Event, FoundPost, RowOutcome, Sent, ServiceError
+from crisislens.client.rows import Row, batches_of
 
 __all__ = ["Client"]
 
-_BATCH: Final = 200
+# the service says every 15 s that it is still there
+_LISTENING: Final = httpx2.Timeout(10.0, read=40.0)
+# of a report nothing comes before it is whole
+_REPORT_S: Final = 600.0
 
 
 class Client:
@@ -34,7 +39,7 @@ class Client:
         url: Where it is, as in `http://127.0.0.1:8765`.
         key: A key, which an administrator makes.
         tries: How often a call is tried.
-        timeout_s: How long one try may take, in seconds.
+        timeout_s: How long the service may be silent, in seconds; what a call waits for comes on top.
         transport: Another way to send, for tests.
         sleep: How to wait, for tests.
     """
@@ -50,7 +55,7 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         headers = {"Authorization": f"Bearer {key}", "User-Agent": "crisislens-client"}
-        self._tries, self._sleep = max(1, tries), sleep
+        self._tries, self._timeout_s, self._sleep = max(1, tries), timeout_s, sleep
         self._http = httpx2.Client(
             base_url=url, headers=headers, timeout=timeout_s, transport=transport, trust_env=False
         )
@@ -69,41 +74,41 @@ class Client:
             post: `id`, `text` and whatever else the API takes.
             source: Where it comes from.
             photos: Up to four files, or their bytes.
-            wait_s: How long to wait for the assessment, in seconds.
+            wait_s: How long to wait for the assessment, in seconds; the service takes at most 30.
 
         Raises:
-            ConflictError: If the id is there with other content.
+            ConflictError: If the id is there with other content or was erased there, or if this is a later
+                version of a post that people reviewed, which takes an administrator's key.
             InputError: If the post cannot be used.
             ServiceError: If it was refused otherwise or nothing answered.
         """
         query = {"source": source, "wait": wait_s}
+        timeout = self._silent(self._timeout_s + max(0.0, wait_s))
         pictures = [photo if isinstance(photo, bytes) else Path(photo).read_bytes() for photo in photos]
         if pictures:
             files: list[tuple[str, Any]] = [("photo", ("photo", data)) for data in pictures]
             form = {"post": body_of(post).decode()}
-            answer = self._call("POST", "/v1/posts", params=query, data=form, files=files)
+            answer = self._call("POST", "/v1/posts", params=query, data=form, files=files, timeout=timeout)
         else:
             head = {"Content-Type": "application/json"}
-            answer = self._call("POST", "/v1/posts", params=query, content=body_of(post), headers=head)
+            body = body_of(post)
+            answer = self._call(
+                "POST", "/v1/posts", params=query, content=body, headers=head, timeout=timeout
+            )
         return Sent.model_validate_json(answer.content)
 
     def send_many(self, posts: Iterable[Mapping[str, Any]], *, source: str = "api") -> Iterator[RowOutcome]:
-        """Sends any number of posts, 200 a call; one outcome a post, in order. A post that cannot be used
-        costs no other post.
+        """Sends any number of posts, 200 a call or fewer where they are long; one outcome a post, in order. A
+        post that cannot be used, or cannot be written as JSON, is `refused` and costs no other post.
 
         Raises:
+            InputError: If the source cannot be used.
             ServiceError: If a call was refused as a whole or nothing answered; what came before is taken.
         """
-        head = {"Content-Type": "application/x-ndjson"}
-        rows, at = iter(posts), 0
-        while batch := list(islice(rows, _BATCH)):
-            body = b"\n".join(body_of(post) for post in batch)
-            answer = self._call(
-                "POST", "/v1/posts", params={"source": source}, content=body, headers=head, mixed=True
-            )
-            for found in answer.json()["results"]:
-                yield RowOutcome.model_validate({**found, "row": at + found["row"]})
-            at += len(batch)
+        for batch in batches_of(posts):
+            found = self._send_rows([row for row in batch if row.refused is None], source)
+            for row in batch:
+                yield row.refused or found[row.number]
 
     def get(self, post_id: int) -> FoundPost:
         """One post.
@@ -115,7 +120,8 @@ class Client:
         return FoundPost.model_validate_json(self._call("GET", f"/v1/posts/{post_id}").content)
 
     def find(self, **wanted: Any) -> Iterator[FoundPost]:
-        """All posts of a filter, read a page at a time: `label="damage:severe_damage"`, `q=`, `since=`, …
+        """All posts of a filter, read a page at a time: `label="damage:severe_damage"`, `q=`, `since=`, …; of
+        words that more than 5,000 posts hold the newest 5,000, while `export` looks at all.
 
         Raises:
             InputError: If the filter cannot be used.
@@ -147,18 +153,19 @@ class Client:
 
         Raises:
             InputError: If the filter cannot be used.
-            ServiceError: As above, also where the stream broke off; then there is no file.
+            ServiceError: As above, also where the stream broke off; then there is no new file.
         """
         path = Path(out)
-        part = path.with_name(path.name + ".part")
+        # a name that no file of a user has
+        part = path.with_name(f".{uuid4().hex}.part")
+        timeout = self._silent(max(self._timeout_s, _REPORT_S) if form == "report.html" else self._timeout_s)
+        answer = self._call(
+            "GET", f"/v1/export.{form}", stream=True, params=query_of(wanted), timeout=timeout
+        )
         try:
-            with self._http.stream("GET", f"/v1/export.{form}", params=query_of(wanted)) as answer:
-                if answer.status_code >= 400:
-                    answer.read()
-                    raise refusal(answer)
-                with part.open("wb") as file:
-                    for piece in answer.iter_bytes():
-                        file.write(piece)
+            with closing(answer), part.open("xb") as file:
+                for piece in answer.iter_bytes():
+                    file.write(piece)
             part.replace(path)
         except httpx2.HTTPError as error:
             raise ServiceError(f"the export broke off ({type(error).__name__}); try again") from error
@@ -167,27 +174,30 @@ class Client:
         return path
 
     def events(self, *kinds: str, after: int | None = None) -> Iterator[Event]:
-        """What happens, without end; comes back after a break and misses nothing that is still kept.
+        """What happens, without end; comes back after a break and misses nothing that is still kept. Where
+        some is not, an event `gap` says so, whatever kinds are asked for.
 
         Arguments:
             kinds: Only these; all by default.
             after: After this number; from now on by default.
 
         Raises:
-            ServiceError: If the service refuses, or cannot be reached `tries` times in a row.
+            ServiceError: If the service refuses, or `tries` times in a row cannot be reached, is full or has
+                no store.
         """
-        seq, failed = after, 0
+        params, seq = query_of({"kind": list(kinds)}), after
         while True:
             head = {"Last-Event-ID": str(seq)} if seq is not None else {}
-            try:
-                for event in self._listen(query_of({"kind": list(kinds)}), head):
-                    seq, failed = max(seq or 0, event.seq), 0
-                    yield event
-            except httpx2.HTTPError as error:
-                failed += 1
-                if failed >= self._tries:
-                    raise ServiceError(f"the service cannot be reached ({type(error).__name__})") from error
-            self._sleep(pause_s(failed))
+            answer = self._call(
+                "GET", "/v1/events", stream=True, params=params, headers=head, timeout=_LISTENING
+            )
+            # a stream that breaks off was there all the same: the next call finds out whether the service is
+            with closing(answer), suppress(httpx2.HTTPError):
+                for block in blocks_of(answer.iter_lines()):
+                    seq = block.seq if block.seq is not None else seq
+                    if block.event is not None:
+                        yield block.event
+            self._sleep(pause_s(0))
 
     def close(self) -> None:
         """Lets go of the connections."""
@@ -201,31 +211,47 @@ class Client:
     ) -> None:
         self.close()
 
-    def _listen(self, params: dict[str, Any], head: dict[str, str]) -> Iterator[Event]:
-        timeout = httpx2.Timeout(10.0, read=40.0)
-        with self._http.stream("GET", "/v1/events", params=params, headers=head, timeout=timeout) as answer:
-            if answer.status_code >= 400:
-                answer.read()
-                raise refusal(answer)
-            for line in answer.iter_lines():
-                if line.startswith("data: "):
-                    data = json.loads(line.removeprefix("data: "))
-                    if "seq" in data:
-                        yield Event.model_validate({**data, "data": data})
+    def _silent(self, seconds: float) -> httpx2.Timeout:
+        """Bounds for a call whose answer may be so long in coming."""
+        return httpx2.Timeout(self._timeout_s, read=seconds)
 
-    def _call(self, method: str, path: str, *, mixed: bool = False, **more: Any) -> httpx2.Response:
+    def _send_rows(self, rows: Sequence[Row], source: str) -> dict[int, RowOutcome]:
+        """What became of the rows of one call, by their numbers."""
+        if not rows:
+            return {}
+        answer = self._call(
+            "POST",
+            "/v1/posts",
+            params={"source": source},
+            content=b"\n".join(row.body for row in rows),
+            headers={"Content-Type": "application/x-ndjson"},
+            mixed=True,
+        )
+        outcomes: dict[int, RowOutcome] = {}
+        for found in answer.json()["results"]:
+            number = rows[found["row"]].number
+            outcomes[number] = RowOutcome.model_validate({**found, "row": number})
+        return outcomes
+
+    def _call(
+        self, method: str, path: str, *, mixed: bool = False, stream: bool = False, **more: Any
+    ) -> httpx2.Response:
         """One call, tried again where that may help.
 
         Arguments:
             method: The HTTP method.
             path: The path.
             mixed: Whether an answer that refuses every row is an answer all the same.
+            stream: Whether the answer is read by the caller, who closes it.
             more: As httpx2 takes it.
         """
         reason = ServiceError("the service was not asked")
         for attempt in range(self._tries):
             try:
-                answer = self._http.request(method, path, **more)
+                request = self._http.build_request(method, path, **more)
+                answer = self._http.send(request, stream=stream)
+                if answer.status_code >= 400:
+                    answer.read()
             except httpx2.HTTPError as error:
                 reason = ServiceError(f"the service cannot be reached ({type(error).__name__})")
                 pause = pause_s(attempt)

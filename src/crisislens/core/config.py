@@ -160,8 +160,14 @@ class _Includes:
 
     def _inside(self, path: Path, name: str) -> Path:
         file = path.parent / name
-        # links are followed first, so that none leads out
-        if not file.resolve().is_relative_to(self.root):
+        try:
+            # links are followed first, so that none leads out
+            real = file.resolve()
+            # a name that no system takes is told only when the file is asked for
+            file.is_file()
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path} includes {name!r:.60}, which is no file's name") from error
+        if not real.is_relative_to(self.root):
             raise ConfigError(
                 f"{path} includes {name}, which lies outside of {self.root}; included files must lie in the "
                 f"run file's folder, or with it below a folder named {_ROOT}"

@@ -2,6 +2,7 @@
 killed; and one writer a folder.
 """
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,10 +13,48 @@ from filelock import FileLock, Timeout
 
 from crisislens.core.errors import InputError
 
-__all__ = ["LOCK", "atomic_write", "sole_writer"]
+__all__ = ["FULL_DISK", "LOCK", "atomic_write", "check_folder", "full_disk", "sole_writer"]
 
 LOCK = ".crisislens.lock"
 """The file that a folder holds while a run writes into it."""
+# a quota that is used up looks to a user like a full disk, and is mended in the same way
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""The numbers of a system's error that say that a disk is full."""
+
+
+def full_disk(where: Path | str, error: Exception) -> str:
+    """What is said where a disk is full.
+
+    Arguments:
+        where: The folder or file that was written; empty where the system did not name it.
+        error: The fault.
+    """
+    reason = getattr(error, "strerror", None) or error
+    if not where:
+        # what it was nobody knows, so nothing is promised of it
+        return f"the disk is full ({reason}): make room and start the same command again"
+    return (
+        f"the disk that holds {where} is full ({reason}); what is finished is kept: make room and start the "
+        f"same command again"
+    )
+
+
+def check_folder(folder: Path, option: str) -> None:
+    """Refuses a folder that could not be made or written, before hours of work are lost to it. Nothing is
+    made.
+
+    Arguments:
+        folder: The folder; it need not be there.
+        option: What the user named it or a folder above it with, as `--out`.
+
+    Raises:
+        InputError: If a file stands in its way, or nothing may be written there.
+    """
+    there = next(step for step in (folder, *folder.absolute().parents) if step.exists())
+    if not there.is_dir():
+        raise InputError(f"{there} is a file, and a folder is needed; give another {option}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"nothing may be written into {there}; give another {option}")
 
 
 @contextmanager

@@ -129,7 +129,8 @@ def _redirected(url: str, target: str) -> str:
         raise RefusedError(
             f"{shown_address(url)} redirected to {target!r:.80}, which is no address"
         ) from None
-    if url.startswith("https:") and scheme != "https":
+    # an address may be written HTTPS:// too
+    if parsed_address(url)[0] == "https" and scheme != "https":
         raise RefusedError(f"{shown_address(url)} redirected to {shown_address(new)}, which is not https")
     return new
 

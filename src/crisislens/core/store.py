@@ -16,12 +16,17 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from crisislens.core.errors import CacheError
+from crisislens.core.errors import CacheError, CrisisLensError, RunError
+from crisislens.core.files import FULL_DISK, full_disk
 
 __all__ = ["Store", "content_key"]
 
 # for another process to finish its statement, in seconds
 _WAIT_S = 30.0
+# the second: the file through which readers and writers agree cannot grow
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+_IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_NO_STORE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
 
 
 def content_key(value: object) -> str:
@@ -48,6 +53,7 @@ class Store:
 
     Raises:
         CacheError: If the file is not a store or cannot be written.
+        RunError: If the disk is full.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,9 +73,7 @@ class Store:
                 )
                 undo.pop_all()
         except (sqlite3.Error, OSError) as error:
-            raise CacheError(
-                f"{path} cannot be used as a store ({error}); name another file, or delete it to start anew"
-            ) from error
+            raise _told(path, error, opening=True) from error
 
     def get(self, key: str) -> Any:
         """The value of a key; None where there is none or it cannot be read,
@@ -91,6 +95,7 @@ class Store:
 
         Raises:
             CacheError: If the file cannot be written.
+            RunError: If the disk is full.
         """
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         with self._guarded():
@@ -121,6 +126,26 @@ class Store:
             with self._lock:
                 yield
         except sqlite3.Error as error:
-            raise CacheError(
-                f"{self.path} cannot be used as a store ({error}); is the disk full, or the file another's?"
-            ) from error
+            raise _told(self.path, error, opening=False) from error
+
+
+def _told(path: Path, error: sqlite3.Error | OSError, *, opening: bool) -> CrisisLensError:
+    """What to do about a fault. Nobody is told to delete what was paid for because the disk is full or
+    somebody else writes.
+    """
+    code = getattr(error, "sqlite_errorcode", None)
+    if code in _FULL or getattr(error, "errno", None) in FULL_DISK:
+        return RunError(full_disk(path, error))
+    # the lower byte is the kind of a fault, the others say more of it
+    kind = None if code is None else code & 0xFF
+    if kind in _IN_USE:
+        return CacheError(f"{path} is in use by another program ({error}); try again when that one is done")
+    if opening and kind in _NO_STORE:
+        return CacheError(
+            f"{path} cannot be used as a store ({error}); name another file, or delete it to start anew"
+        )
+    if opening:
+        return CacheError(
+            f"{path} cannot be used as a store ({error}); name another file that can be written"
+        )
+    return CacheError(f"{path} cannot be used as a store ({error}); is the file another's?")

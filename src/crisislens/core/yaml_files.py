@@ -129,6 +129,11 @@ def parse_yaml(text: str, *, where: str, plain: bool = False) -> Any:
         raise ConfigError(
             f"{where} cannot be read as YAML: {line}{error.problem or error.context}"
         ) from error
+    # PyYAML converts an escape or a version that no YAML has without looking at it
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(
+            f"{where} cannot be read as YAML: it holds a number or an escape that is too large"
+        ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{where} cannot be read as YAML: it holds a control character") from error
 

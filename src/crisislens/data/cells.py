@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 
-from crisislens.data.dates import when
+from crisislens.data.dates import when, with_clock
 from crisislens.data.images import EXTENSIONS
 from crisislens.data.positions import position_of
 
@@ -31,6 +31,7 @@ __all__ = [
     "text_of",
     "valid_unicode",
     "when",
+    "with_clock",
 ]
 
 _NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a", "nat", "[]"})
@@ -153,7 +154,7 @@ def web_address(values: Iterable[object]) -> str | None:
     >>> web_address(["/r/flood/1", "https://example.org/1"])
     'https://example.org/1'
     """
-    texts = (value.strip() for value in values if isinstance(value, str))
+    texts = (valid_unicode(value).strip() for value in values if isinstance(value, str))
     return next((text for text in texts if text.lower().startswith(("http://", "https://"))), None)
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from crisislens.core.errors import InputError
 
-__all__ = ["FIELDS", "WEAK_TEXT", "choose_columns", "is_known", "no_columns"]
+__all__ = ["FIELDS", "WEAK_TEXT", "choose_columns", "is_known", "no_columns", "text_columns"]
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "id": ("id", "post_id", "tweet_id", "id_str", "status_id", "message_id"),
@@ -219,6 +219,19 @@ def choose_columns(
     if not {"lat", "lon"} & {*chosen, *(explicit or {})}:
         chosen |= _form_coordinates(there) or _one_column(there)
     return chosen
+
+
+def text_columns(names: Iterable[str], *, weak: bool) -> tuple[str, ...]:
+    """The names that are taken for the text by themselves, the preferred first.
+
+    >>> text_columns(["Body", "title"], weak=False), text_columns(["Body", "title"], weak=True)
+    (('Body',), ('title',))
+
+    Arguments:
+        names: The columns that there are.
+        weak: Whether those are asked for that hold the text where no other does.
+    """
+    return _named(WEAK_TEXT if weak else FIELDS["text"], list(names))
 
 
 def is_known(name: str) -> bool:

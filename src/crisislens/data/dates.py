@@ -12,17 +12,17 @@ thing; IST, BST and AST mean several and are not read.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Literal
 
-__all__ = ["DateOrder", "Order", "when"]
+__all__ = ["DateOrder", "Order", "when", "with_clock"]
 
 Order = Literal["month first", "day first"]
 
 _MONTH = r"(?P<month>[A-Za-z]{3,9})\.?"
 _CLOCK = (
     r"(?:[\s,T·-]+(?:at\s+)?(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d)(?:[.,]\d{1,9})?)?"
-    r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?)?"
+    r"(?:\s*(?P<half>[AaPp])\.?(?:[Mm]|\s[Mm]\b)\.?)?)?"
 )
 _ZONE = r"(?:\s*(?P<zone>Z|[A-Za-z]{2,5}|(?:UTC|GMT)?\s?[+-]\d{1,2}(?::?\d\d)?))?"
 _WEEKDAY = r"(?:[A-Za-z]{3,9}\.?,?\s+)?"
@@ -41,6 +41,7 @@ _YEAR_FIRST = re.compile(rf"(?P<year>\d{{4}})[/.-](?P<month>\d{{1,2}})[/.-](?P<d
 _YEAR_LAST = re.compile(
     rf"(?P<first>\d{{1,2}})(?P<sign>[/.-])(?P<other>\d{{1,2}})(?P=sign)(?P<year>\d{{4}}|\d\d){_TAIL}"
 )
+_BARE_CLOCK = re.compile(rf"\d{{1,2}}:\d\d(?::\d\d(?:[.,]\d{{1,9}})?)?(?:\s?[AaPp]\.?\s?[Mm]\.?)?{_ZONE}")
 _NUMBER = re.compile(r"\d{9,19}(?:\.\d+)?")
 _OFFSET = re.compile(r"(?:UTC|GMT)?\s?([+-])(\d{1,2})(?::?(\d\d))?", re.IGNORECASE)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -165,6 +166,29 @@ def when(value: object, order: Order | None = None) -> datetime | None:
     except (ValueError, OverflowError, TypeError):
         return None
     return moment if moment and _FIRST <= moment < _LAST else None
+
+
+def with_clock(day: object, clock: object) -> str | None:
+    """A day and a clock, which a table holds in two cells, as one cell for `when`; None where the second is
+    no clock alone, or the first surely no day alone.
+
+    >>> with_clock("2/13/2023", "4:05 PM"), with_clock("2/13/2023", "2023-02-13 16:05")
+    ('2/13/2023 4:05 PM', None)
+
+    Arguments:
+        day: The cell of the day.
+        clock: The cell of the clock.
+    """
+    if isinstance(clock, time):
+        clock = clock.isoformat()
+    if not isinstance(clock, str) or not _BARE_CLOCK.fullmatch(" ".join(clock.split())):
+        return None
+    if isinstance(day, datetime):
+        # a workbook's days are midnights
+        day = day.date() if day == datetime(day.year, day.month, day.day) else None
+    if isinstance(day, date):
+        day = day.isoformat()
+    return f"{day} {clock}" if isinstance(day, str) else None
 
 
 def _moment(value: object, order: Order | None) -> datetime | None:

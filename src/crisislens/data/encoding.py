@@ -124,7 +124,8 @@ def named_encoding(name: str) -> Encoding:
     try:
         found = codecs.lookup(name)
         "".encode(found.name)
-        b"".decode(found.name)
+        # an empty text tells nothing: some refuse only what holds letters
+        b"a".decode(found.name, "replace")
     except (LookupError, ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"no encoding named {name!r}; give one such as utf-8, utf-16, cp1252, cp1251, cp1256, cp932 or "

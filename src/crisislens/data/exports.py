@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeGuard
 
-__all__ = ["ROW_KEYS", "LeftOut", "names_in", "rows_of", "value_at"]
+from crisislens.data.columns import choose_columns, text_columns
+
+__all__ = ["DESCRIPTION", "ROW_KEYS", "LeftOut", "is_post_with_lists", "names_in", "rows_of", "value_at"]
 
 ROW_KEYS = (
     "data",
@@ -39,6 +41,8 @@ _DEPTH = 3
 _MOST_NAMES = 2_000
 # entries of a list that are looked at to tell a page from a post
 _SEVERAL = 2
+# a value of so many words is a text; "bottled water" is a thing
+_FEWEST_WORDS = 3
 
 Object = Mapping[str, object]
 
@@ -50,9 +54,18 @@ class LeftOut:
     what: str
 
 
-def rows_of(value: Object) -> Iterator[Object | LeftOut]:
-    """The rows that an object of JSON holds: itself, or those of the page that it is."""
-    key = next((key for key in ROW_KEYS if _is_page(value, key)), None)
+DESCRIPTION = LeftOut("descriptions of pages")
+"""What a page says of itself, which may be a post's own words all the same."""
+
+
+def rows_of(value: Object, text: str = "") -> Iterator[Object | LeftOut]:
+    """The rows that an object of JSON holds: itself, or those of the page that it is.
+
+    Arguments:
+        value: The object.
+        text: The column that the user names for the text; empty for none.
+    """
+    key = next((key for key in ROW_KEYS if _is_page(value, key, text)), None)
     if key is None:
         yield _row(value)
         return
@@ -63,6 +76,31 @@ def rows_of(value: Object) -> Iterator[Object | LeftOut]:
             yield _row(_with_passed_on(_with_media(item, media), others))
         else:
             yield LeftOut("entries of pages that are no objects")
+    if _descriptions(value, [*names_in(value)]):
+        yield DESCRIPTION
+
+
+def is_post_with_lists(value: Object, text: str = "") -> bool:
+    """Whether an object has lists under `ROW_KEYS` and is a post all the same: it has a text, and their
+    entries have none.
+
+    >>> is_post_with_lists({"items": [{"name": "water"}], "text": "We need this"})
+    True
+
+    Arguments:
+        value: The object.
+        text: The column that the user names for the text; empty for none.
+    """
+    lists = [items for key in ROW_KEYS if isinstance(items := value.get(key), list)]
+    if not lists or any(_is_page(value, key, text) for key in ROW_KEYS):
+        return False
+    entries = [_row(item) for items in lists for item in items[:_SEVERAL] if _is_object(item)]
+    names = [*names_in(value)]
+    if text and text in names:
+        return not any(_has_column(entry, text) for entry in entries)
+    if not text_columns(names, weak=False) and not _descriptions(value, names):
+        return False
+    return not any(_has_text(entry) for entry in entries)
 
 
 def names_in(row: Object) -> Iterator[str]:
@@ -94,14 +132,53 @@ def _is_object(value: object) -> TypeGuard[Object]:
     return isinstance(value, Mapping)
 
 
-def _is_page(value: Object, key: str) -> bool:
+def _is_page(value: Object, key: str, text: str) -> bool:
     """A list of objects under the key, and nothing that makes the whole a post itself."""
     items = value.get(key)
-    if not isinstance(items, list) or any(
-        name in value for name in ("text", "full_text", "content", "message")
-    ):
+    if not isinstance(items, list) or not all(_is_object(item) for item in items[:_SEVERAL]):
         return False
-    return all(isinstance(item, Mapping) for item in items[:_SEVERAL])
+    names = [*names_in(value)]
+    if text_columns(names, weak=False):
+        return False
+    entries = [_row(item) for item in items[:_SEVERAL]]
+    # what the user names goes before what such a column may be
+    if text and text in names:
+        return any(_has_column(entry, text) for entry in entries)
+    if not _descriptions(value, names):
+        return True
+    if not entries:
+        # an answer without posts may be described; a post has an id or a time of its own
+        return not {"id", "created_at"} & choose_columns(names, None, where="the object").keys()
+    # a description may also be the page's, and then the texts stand in its entries
+    return any(_has_text(entry) or _has_words(entry) for entry in entries)
+
+
+def _descriptions(value: Object, names: list[str]) -> list[str]:
+    """The filled columns that hold the text where no other does; a title is none where there is more than
+    it.
+    """
+    weak = (name for name in text_columns(names, weak=True) if name.lower() != "title")
+    return [name for name in weak if isinstance(said := value_at(value, name), str) and said.strip()]
+
+
+def _has_column(row: Object | LeftOut, name: str) -> bool:
+    return not isinstance(row, LeftOut) and name in names_in(row)
+
+
+def _has_text(row: Object | LeftOut) -> bool:
+    """Whether an entry of a list has a column for a text; one that is known to be no post has none, and is
+    still an entry of a page.
+    """
+    if isinstance(row, LeftOut):
+        return True
+    names = [*names_in(row)]
+    return bool(text_columns(names, weak=False) or text_columns(names, weak=True))
+
+
+def _has_words(row: Object | LeftOut) -> bool:
+    """Whether an entry says something under any name (`content_text` of a JSON Feed)."""
+    values = () if isinstance(row, LeftOut) else (value_at(row, name) for name in names_in(row))
+    return any(isinstance(value, str) and len(value.split()) >= _FEWEST_WORDS for value in values)
 
 
 def _row(value: Object) -> Object | LeftOut:

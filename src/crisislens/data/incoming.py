@@ -8,12 +8,14 @@ become a post is an error here: whoever calls with values can correct them,
 and nothing is lost silently.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from crisislens.core.errors import InputError
+from crisislens.data.cells import identifier
 from crisislens.data.columns import choose_columns
-from crisislens.data.rows import RowReader
+from crisislens.data.rows import RowReader, row_name
+from crisislens.data.survey import survey
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import Post
 
@@ -121,17 +123,25 @@ def _read(rows: Sequence[Mapping[str, object]]) -> list[Post | FailedPost]:
     if not {"text", "image"} & set(columns):
         found = ", ".join(list(names)[:_MOST_NAMES]) or "nothing"
         raise InputError(f"nothing of {_WHERE} serves as text or image; they hold {found}")
-    reader = RowReader(columns)
-    return [reader.read(_named(row, i, columns.get("id", ()))) for i, row in enumerate(rows)]
+    # as of a file: a date such as 2/3/2023 is read by the others
+    reader = RowReader(columns, order=survey(rows, columns).dates.order)
+    ids = columns.get("id", ())
+    taken = {identifier(row.get(name)) for row in rows for name in ids}
+    return [reader.read(_named(row, i, ids, taken)) for i, row in enumerate(rows)]
 
 
-def _named(row: Mapping[str, object], i: int, ids: Sequence[str]) -> Mapping[str, object]:
+def _named(
+    row: Mapping[str, object], i: int, ids: Sequence[str], taken: Container[str | None]
+) -> Mapping[str, object]:
     """A row with its number where others have an id and it does not even have the column,
     as a string.
     """
     if not ids or set(ids) & set(row):
         return row
-    return {**row, ids[0]: f"row-{i:06d}"}
+    name = row_name(i)
+    while name in taken:
+        name += "-again"
+    return {**row, ids[0]: name}
 
 
 def _checked(found: Sequence[Post | FailedPost]) -> list[Post]:

@@ -19,8 +19,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from crisislens.data.columns import FIELDS, WEAK_TEXT
 from crisislens.data.encoding import DAMAGED, Encoding, open_bytes
-from crisislens.data.exports import ROW_KEYS, LeftOut, rows_of
+from crisislens.data.exports import DESCRIPTION, ROW_KEYS, LeftOut, is_post_with_lists, rows_of
 from crisislens.data.lines import MAX_LINE, BrokenRow, read_lines
 
 __all__ = ["MAX_VALUE", "json_line_rows", "json_rows"]
@@ -37,33 +38,46 @@ _BETWEEN = re.compile(r"[\s,\ufeff]*")
 _MOST_KEYS = 10_000
 # chats in a list of chats in an object: as deep as the exports that we know
 _DEPTH = 3
-_TEXTS = frozenset({"text", "full_text", "content", "message"})
+_TEXTS = frozenset(FIELDS["text"])
+_DESCRIPTIONS = frozenset(WEAK_TEXT) - {"title"}
 _ONE_A_LINE = "JSONL has one object a line"
 _ONE_A_POST = "a list has one object a post"
 
 Row = Mapping[str, object] | BrokenRow | LeftOut
 
 
-def json_line_rows(path: Path, encoding: Encoding) -> Iterator[Row]:
-    """The rows of JSONL: one object a line, or one page of them."""
+def json_line_rows(path: Path, encoding: Encoding, column: str = "") -> Iterator[Row]:
+    """The rows of JSONL: one object a line, or one page of them.
+
+    Arguments:
+        path: The file.
+        encoding: How it spells letters.
+        column: The column that the user names for the text; empty for none.
+    """
     for line in read_lines(path, encoding, max_bytes=MAX_VALUE):
         if isinstance(line, BrokenRow):
             yield line
         elif line.strip():
-            yield from _parsed(line, "the line", _ONE_A_LINE)
+            yield from _parsed(line, "the line", _ONE_A_LINE, column)
 
 
-def json_rows(path: Path, encoding: Encoding) -> Iterator[Row]:
-    """The rows of a `.json` file."""
+def json_rows(path: Path, encoding: Encoding, column: str = "") -> Iterator[Row]:
+    """The rows of a `.json` file.
+
+    Arguments:
+        path: The file.
+        encoding: How it spells letters.
+        column: The column that the user names for the text; empty for none.
+    """
     with open_bytes(path) as stream:
         stream.read(encoding.mark)
         text = _Text(stream, encoding)
         head = text.read(MAX_VALUE)
         if '"media_keys"' in head and len(head) < MAX_VALUE and (page := _page(head)) is not None:
             # X describes photos at the end of a page
-            yield from rows_of(page)
+            yield from rows_of(page, column)
         else:
-            yield from _Scanner(head, text.read).rows()
+            yield from _Scanner(head, text.read, column).rows()
         if text.damage:
             yield BrokenRow(
                 f"the rest of the compressed file cannot be read ({text.damage}); get the whole file"
@@ -104,7 +118,7 @@ def _page(text: str) -> dict[str, object] | None:
     return value if isinstance(value, dict) else None
 
 
-def _parsed(text: str, what: str, expected: str) -> Iterator[Row]:
+def _parsed(text: str, what: str, expected: str, column: str) -> Iterator[Row]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -114,7 +128,7 @@ def _parsed(text: str, what: str, expected: str) -> Iterator[Row]:
     if not isinstance(value, dict):
         yield BrokenRow(f"{what} is a JSON {type(value).__name__}, not an object; {expected}")
         return
-    rows = list(rows_of(value))
+    rows = list(rows_of(value, column))
     if len(text) > MAX_LINE and rows == [value]:
         yield BrokenRow(f"{what} is longer than {MAX_LINE:,} characters; split it or leave it out")
         return
@@ -150,10 +164,13 @@ class _Scanner:
     Arguments:
         text: How the text begins.
         read: Gives at most so many more characters; none at the end.
+        column: The column that the user names for the text; empty for none.
     """
 
-    def __init__(self, text: str, read: Callable[[int], str]) -> None:
+    def __init__(self, text: str, read: Callable[[int], str], column: str) -> None:
         self._text, self._read, self._at = text, read, 0
+        self._column = column
+        self._texts = _TEXTS | {column} if column else _TEXTS
 
     def rows(self) -> Iterator[Row]:
         """All rows."""
@@ -162,12 +179,38 @@ class _Scanner:
                 if mark == "[":
                     self._at += 1
                     yield from self._list(within=_DEPTH)
+                elif mark == "{" and (post := self._post_with_lists()) is not None:
+                    yield from _parsed(post, "the value", _ONE_A_POST, self._column)
                 elif mark == "{":
                     yield from self._object(within=0)
                 else:
                     raise _EndsEarly
         except _EndsEarly:
             yield BrokenRow("the file ends here, or is not JSON from here on; get the whole file")
+
+    def _post_with_lists(self) -> str | None:
+        """The object that begins here, which is passed over, where its lists make no page of it; None for
+        all others. What stands behind a list decides too, so it is looked at whole, if it is short enough.
+        """
+        start, depth, quoted, done = self._at, 0, False, False
+        while not done:
+            end = self._step(depth, quoted)
+            if end is not None:
+                depth, quoted, done = end
+                continue
+            too_long = self._at - start > MAX_VALUE
+            if too_long or not self._more(start):
+                self._at = start if too_long else 0
+                return None
+            start = 0
+        text = self._text[start : self._at]
+        # most posts have no such list, and are parsed once
+        has_list = any(f'"{key}"' in text for key in ROW_KEYS)
+        value = _page(text) if has_list else None
+        if value is not None and is_post_with_lists(value, self._column):
+            return text
+        self._at = start
+        return None
 
     def _list(self, *, within: int) -> Iterator[Row]:
         """The rows of a list, behind its bracket; of `within` other lists.
@@ -181,14 +224,14 @@ class _Scanner:
             if value is None:
                 yield BrokenRow(f"a value is longer than {MAX_VALUE:,} characters; split it or leave it out")
             else:
-                yield from _parsed(value, "the value", _ONE_A_POST)
+                yield from _parsed(value, "the value", _ONE_A_POST, self._column)
         self._at += 1
 
     def _object(self, *, within: int) -> Iterator[Row]:
         """The rows that stand under an object's keys, or the object itself as one."""
         self._at += 1
         fields: list[str] = []
-        size, walked, is_post = 0, False, False
+        size, walked, is_post, text_beside, described = 0, False, False, False, False
         while (mark := self._peek()) != "}":
             key = self._value() if mark == '"' else None
             if key is None or self._peek() != ":":
@@ -196,8 +239,13 @@ class _Scanner:
             self._at += 1
             name, mark = key[1:-1], self._peek()
             if mark == "[" and not is_post and (name in ROW_KEYS or name == "list"):
-                walked = True
                 self._at += 1
+                if name in ROW_KEYS and self._peek() == "]":
+                    # nothing to walk into: what is beside it may be a post
+                    self._at += 1
+                    fields.append(f"{key}: []")
+                    continue
+                walked = True
                 inside = self._list(within=within if name == "list" else _DEPTH)
                 yield from _of_chat(fields, inside) if within and name == "messages" else inside
             elif mark == "{" and not is_post and name in ("chats", "response") and within < _DEPTH:
@@ -205,15 +253,22 @@ class _Scanner:
                 yield from self._object(within=within + 1)
             else:
                 value = self._value()
-                is_post = is_post or name in _TEXTS
+                text_beside = text_beside or (walked and name in self._texts)
+                is_post = is_post or (not walked and name in self._texts)
+                described = described or (name in _DESCRIPTIONS and value not in ('""', "null"))
                 size += len(value) if value is not None else MAX_VALUE
                 if size < MAX_VALUE and len(fields) < _MOST_KEYS:
                     fields.append(f"{key}: {value}")
         self._at += 1
+        if text_beside:
+            yield LeftOut("texts beside lists of posts")
+        if walked and described:
+            yield DESCRIPTION
         if not walked and size >= MAX_VALUE:
             yield BrokenRow(f"a value is longer than {MAX_VALUE:,} characters; split it or leave it out")
         elif not walked:
-            yield from _parsed("{" + ", ".join(fields) + "}", "the value", _ONE_A_POST)
+            text = "{" + ", ".join(fields) + "}"
+            yield from _parsed(text, "the value", _ONE_A_POST, self._column)
 
     def _more(self, keep_from: int) -> bool:
         """Reads on, twice as much as is kept, so that no text is copied often; False at the end."""

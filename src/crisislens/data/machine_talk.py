@@ -120,10 +120,12 @@ class MachineTalk:
     Attributes:
         text: What is left.
         found: The words that were taken out, in their order, as they stood; those in base64 first.
+        gaps: Where they stood in the text as it came, as pairs of start and end, in its order.
     """
 
     text: str
     found: tuple[str, ...] = ()
+    gaps: tuple["Span", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,36 +151,53 @@ def machine_talk(text: str) -> MachineTalk:
     Arguments:
         text: A post's text as it came.
     """
-    text, coded = _without_coded(text)
+    came = text
+    text, coded, gaps = _without_coded(came)
     letters, places = _compared(text)
     spans = [*_turns(letters), *_phrases(letters)]
     if not spans:
-        return MachineTalk(text, tuple(coded))
+        return MachineTalk(text, tuple(coded), tuple(gaps))
     # tags of roles mean nothing alone; beside a command they are part of it
     spans += [found.span() for pattern in (_ROLE, _JSON) for found in pattern.finditer(letters)]
-    kept, found, at = [], coded, 0
+    kept, found, at, cut = [], coded, 0, list[Span]()
     for start, end in _joined(spans):
         a, b = places[start], places[end - 1] + 1
         a -= len(text[:a]) - len(text[:a].rstrip("#\"'"))
         b += len(text[b:]) - len(text[b:].lstrip(_BEHIND))
         kept.append(text[at:a])
         found.append(text[a:b].strip())
+        cut.append((a, b))
         at = b
-    return MachineTalk("".join([*kept, text[at:]]).strip(), tuple(found))
+    left = "".join([*kept, text[at:]]).strip()
+    return MachineTalk(left, tuple(found), tuple(_as_it_came(cut, came, gaps)))
 
 
-def _without_coded(text: str) -> tuple[str, list[str]]:
-    """A text without its words in base64, and these."""
+def _as_it_came(cut: Sequence[Span], came: str, gaps: Sequence[Span]) -> list[Span]:
+    """Spans of a text without its words in base64, in the text as it came, with those of these words."""
+    if not gaps:
+        return [*cut]
+    # what was left of it began behind its first blanks, as `_without_coded` has it
+    inside = {i for start, end in gaps for i in range(start, end)}
+    stood = [i for i in range(len(came)) if i not in inside]
+    first = next((k for k, i in enumerate(stood) if not came[i].isspace()), 0)
+    spans = [(stood[first + a], stood[first + b - 1] + 1) for a, b in cut if a < b]
+    return [*_joined([*spans, *gaps])]
+
+
+def _without_coded(text: str) -> tuple[str, list[str], list[Span]]:
+    """A text without its words in base64, these, and where they stood."""
     coded: list[str] = []
+    gaps: list[Span] = []
 
     def left(found: re.Match[str]) -> str:
         if not _is_coded(found[0]):
             return found[0]
         coded.append(found[0])
+        gaps.append(found.span())
         return ""
 
     rest = _CODED.sub(left, text)
-    return (rest.strip(), coded) if coded else (text, coded)
+    return (rest.strip(), coded, gaps) if coded else (text, coded, gaps)
 
 
 def _is_coded(word: str) -> bool:

@@ -239,8 +239,10 @@ def split_folds(texts: Sequence[AnnotatedText], folds: int, tested: int) -> dict
 
 
 def annotations_fingerprint(rows: Sequence[AnnotatedText]) -> str:
-    """16 hex digits over ids, texts and spans."""
+    """16 hex digits over ids, texts, labels, spans and the names of photos."""
     parts: list[object] = []
     for row in rows:
-        parts.append([row.id, row.text, row.label, [list(span) for span in row.spans]])
+        # texts without a photo keep the fingerprint that results of before were written with
+        photo = [row.image] if row.image else []
+        parts.append([row.id, row.text, row.label, [list(span) for span in row.spans], *photo])
     return fingerprint(parts)

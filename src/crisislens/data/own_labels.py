@@ -20,7 +20,7 @@ from pathlib import Path
 from crisislens.core.errors import DataError, InputError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.catalog import DataConfig, OwnTask
-from crisislens.data.columns import FIELDS
+from crisislens.data.columns import FIELDS, choose_columns
 from crisislens.data.labeled import PARTS, LabeledData
 from crisislens.data.lines import BrokenRow
 from crisislens.data.source import LabeledPost
@@ -29,7 +29,7 @@ from crisislens.data.tabular import read_posts, table_rows
 from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.tasks import Task, own_task
 
-__all__ = ["LABEL_COLUMNS", "SPLIT_COLUMNS", "labels_of", "read_folders", "read_table"]
+__all__ = ["LABEL_COLUMNS", "SPLIT_COLUMNS", "labels_of", "read_folders", "read_labels", "read_table"]
 
 LABEL_COLUMNS: tuple[str, ...] = ("label", "labels", "class", "category", "target")
 """The names that a label column is found by, the preferred first."""
@@ -83,6 +83,41 @@ def read_table(config: DataConfig, task: OwnTask) -> LabeledData:
         DataError: If the file, the label column or a label is not as expected,
             or no row has a label.
     """
+    return _table(config, task, option="data.root", to_name="data.columns.label=COLUMN")
+
+
+def read_labels(path: Path, column: str = "") -> LabeledData:
+    """The labels in a table by the ids of their posts, which analyses are compared against; neither text nor
+    photo need stand beside them.
+
+    Arguments:
+        path: The file.
+        column: Its label column; empty finds it by its usual names.
+
+    Raises:
+        DataError: As of `read_table`.
+    """
+    columns = {"label": column} if column else {}
+    try:
+        ids = choose_columns(table_rows(path, [])[0], None, where=path.name).get("id")
+    except InputError as error:
+        raise DataError(f"--labels: {error}") from error
+    if ids:
+        # what a post says is not looked at here, and an id stands in every row
+        columns["text"] = ids[0]
+    config = DataConfig(source="table", root=path, columns=columns, only_measured=True)
+    return _table(config, OwnTask(), option="--labels", to_name="--label COLUMN")
+
+
+def _table(config: DataConfig, task: OwnTask, *, option: str, to_name: str) -> LabeledData:
+    """The labeled posts of a table.
+
+    Arguments:
+        config: Which table, and its columns.
+        task: What the labels are.
+        option: What the user named the table with, for messages.
+        to_name: How the label column is named, for messages.
+    """
     path = Path(config.root)
     post_columns = {field: name for field, name in config.columns.items() if field in FIELDS}
     strange = sorted(set(config.columns) - {*FIELDS, "label", "split"})
@@ -93,12 +128,12 @@ def read_table(config: DataConfig, task: OwnTask) -> LabeledData:
         source = read_posts(path, post_columns or None)
         names, _ = table_rows(path, [])
     except InputError as error:
-        raise DataError(f"data.root: {error}") from error
+        raise DataError(f"{option}: {error}") from error
     label = _column("label", config, names, LABEL_COLUMNS, path)
     if label is None:
         raise DataError(
             f"{path.name} has no label column ({', '.join(LABEL_COLUMNS)}); its columns are "
-            f"{', '.join(names[:40])}; name one with data.columns.label=COLUMN"
+            f"{', '.join(names[:40])}; name one with {to_name}"
         )
     split = _column("split", config, names, SPLIT_COLUMNS, path)
     rows, lost = _rows(path, source, label, split)

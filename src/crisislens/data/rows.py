@@ -1,8 +1,10 @@
 """From one row of a table to a post, or to a sentence that says why not."""
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -30,6 +32,7 @@ _WRONG_LETTERS = (
 )
 _FURTHER = "more_images"
 _CUT = ("…", "...")
+_ADDRESSES = frozenset({"location", "place", "address"})
 _PASSED_ON = re.compile(r"RT @\w{1,30}: ")
 
 
@@ -50,7 +53,8 @@ class RowReader:
 
     Ids that stood before are refused; of each id 8 bytes of hash are kept, so a million posts take
     about 70 MB. Where the table has no id column, row 12 (counted from 0) becomes `row-000012`; so
-    it does where a spreadsheet rounded the id, which then tells posts apart no more.
+    it does where a spreadsheet rounded the id, which then tells posts apart no more. Where a made name
+    meets a real one, the later of the two gets another name: no post is lost to a name that we made.
 
     Arguments:
         columns: From each field of a post to its columns,
@@ -72,6 +76,7 @@ class RowReader:
         self._columns, self._order, self._sure_letters = columns, order, sure_letters
         self._reading = reading if reading is not None else Reading()
         self._seen: set[int] = set()
+        self._made: set[int] = set()
 
     def read(self, values: Mapping[str, object] | BrokenRow) -> Post | FailedPost:
         """The post of the next row.
@@ -86,6 +91,10 @@ class RowReader:
         name = self._id(row, values)
         if isinstance(name, FailedPost):
             return name
+        named = cells.identifier(self._value(values, "id"))
+        renamed = name == named and _digest(name) in self._made
+        # a table that was exported before holds row numbers as ids
+        name = self._free(name) if renamed else name
         digest = _digest(name)
         if digest in self._seen:
             return FailedPost(
@@ -94,12 +103,18 @@ class RowReader:
                 reason=f"the id {name!r} stands in an earlier row too; give every post an id of its own",
             )
         post = self._post(row, name, values)
-        unnamed = "id" in self._columns and cells.identifier(self._value(values, "id")) is None
+        unnamed = "id" in self._columns and named is None
         if isinstance(post, Post) and unnamed and not (post.text.strip() or post.image):
             return FailedPost(row=row, reason="the row has no usable id, no text and no photo")
         # an id of a row that failed may stand again: the second may be the mended one
         if isinstance(post, Post):
             self._seen.add(digest)
+            # without a column of ids no real one can meet a made one
+            if "id" in self._columns and name != named:
+                self._made.add(digest)
+            if renamed:
+                remark = f"its id {named!r} was given to an earlier row before"
+                post = post.model_copy(update={"remarks": (*post.remarks, remark)})
         return post
 
     def _id(self, row: int, values: Mapping[str, object]) -> str | FailedPost:
@@ -117,7 +132,7 @@ class RowReader:
             self._reading.zeros += exact
             if not exact or _digest(name or "") in self._seen:
                 self._reading.rounded_ids += not exact
-                return number
+                return self._free(number)
         if name is None:
             # a call for help is not lost to an empty cell
             self._reading.no_ids += 1
@@ -138,9 +153,16 @@ class RowReader:
         return name
 
     def _values(self, values: Mapping[str, object], field: str) -> list[object]:
-        """The values of a field's columns that are not empty, the preferred first."""
-        found = (value_at(values, column) for column in self._columns.get(field, ()))
-        return [value for value in found if value is not None and value != "" and value != []]
+        """The values of a field's columns that hold something, the preferred first."""
+        found = [value_at(values, column) for column in self._columns.get(field, ())]
+        # a post may well say "none", but not blanks alone
+        empty = _is_blank if field == "text" else _holds_nothing
+        kept = [value for value in found if not empty(value)]
+        if field == "text" and not kept:
+            # where nothing else is said, a text stays as it was written
+            written: list[object] = [value for value in found if isinstance(value, str)]
+            return written[:1]
+        return kept
 
     def _value(self, values: Mapping[str, object], field: str) -> object:
         return next(iter(self._values(values, field)), None)
@@ -170,7 +192,7 @@ class RowReader:
                 text=text,
                 image=photos[0] if photos else None,
                 more_images=photos[1:],
-                created_at=self._when(self._value(values, "created_at")),
+                created_at=self._when(self._values(values, "created_at")),
                 lang=cells.language(self._value(values, "lang")),
                 lat=place.lat,
                 lon=place.lon,
@@ -196,7 +218,12 @@ class RowReader:
         """Where the row says that it was written; of several columns that hold a pair, the first one."""
         columns = self._columns.get("lat", ())
         if columns and columns == self._columns.get("lon"):
-            found = (position_of(cell, cell, one_cell=True) for cell in self._values(values, "lat"))
+            cells_of = ((name, value_at(values, name)) for name in columns)
+            found = (
+                position_of(cell, cell, one_cell=True, of_coordinates=not _is_of_addresses(name))
+                for name, cell in cells_of
+                if not _holds_nothing(cell)
+            )
             place = next((one for one in found if one != NOWHERE), NOWHERE)
         else:
             place = position_of(self._value(values, "lat"), self._value(values, "lon"))
@@ -245,13 +272,48 @@ class RowReader:
             remarks.append(f"of a post's photos the first {cells.MOST_IMAGES} are read; it may have more")
         return tuple(ImageRef(path=name) for name in taken), tuple(remarks)
 
-    def _when(self, value: object) -> object:
-        moment = cells.when(value, self._order)
+    def _when(self, times: Sequence[object]) -> datetime | None:
+        """The first time that can be read, with the clock of another column where it is a day alone."""
+        for value in times:
+            moment = cells.when(value, self._order)
+            if moment is not None:
+                joined = (cells.with_clock(value, clock) for clock in times)
+                exact = (cells.when(cell, self._order) for cell in joined if cell is not None)
+                found = next((one for one in exact if one is not None), None)
+                if found is None and self._is_day(value):
+                    self._count_unread([other for other in times if cells.when(other, self._order) is None])
+                return found or moment
+        self._count_unread(times)
+        return None
+
+    def _is_day(self, value: object) -> bool:
+        """Whether a time is a day alone: one with a clock cannot take another."""
+        return cells.when(cells.with_clock(value, "12:00"), self._order) is not None
+
+    def _count_unread(self, times: Sequence[object]) -> None:
+        """Counts a row whose times cannot be read."""
         # times that only their column could decide are counted there
-        if moment is None and not cells.is_nothing(value) and not DateOrder.is_open(value):
+        unread = [value for value in times if not DateOrder.is_open(value)]
+        if unread and len(unread) == len(times):
             self._reading.unread_times += 1
-            self._reading.unread_time = self._reading.unread_time or str(value)[:40]
-        return moment
+            self._reading.unread_time = self._reading.unread_time or str(unread[0])[:40]
+
+
+def _is_blank(value: object) -> bool:
+    """Whether a cell holds no text at all."""
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or value == [] or (isinstance(value, float) and math.isnan(value))
+
+
+def _is_of_addresses(column: str) -> bool:
+    """Whether a column holds what people write of a place, which may begin with numbers."""
+    return column.rpartition(".")[2].strip().lower() in _ADDRESSES
+
+
+def _holds_nothing(value: object) -> bool:
+    """Whether a cell holds nothing, or a word for it."""
+    return value == [] or cells.is_nothing(value)
 
 
 def _digest(name: str) -> int:

@@ -32,6 +32,11 @@ class TableFormat:
     rows: Callable[[Path, Encoding, list[str]], Iterator[Row]]
     is_text: bool = True
 
+    def with_text(self, column: str) -> "TableFormat":
+        """The same where the user names the column of the text, which tells a page of JSON from a post."""
+        make = _JSON.get(self.name)
+        return make(column) if make is not None else self
+
 
 def unreadable(path: Path, error: OSError) -> InputError:
     return InputError(
@@ -49,20 +54,28 @@ def _json_columns(path: Path, rows: Iterator[Row], what: str) -> list[str]:
     return list(dict.fromkeys(name for row in objects for name in names_in(row)))
 
 
-def _jsonl_columns(path: Path, how: Encoding) -> list[str]:
-    return _json_columns(path, json_line_rows(path, how), "lines; JSONL has one object a line")
+def _json_lines(column: str = "") -> TableFormat:
+    def columns(path: Path, how: Encoding) -> list[str]:
+        return _json_columns(path, json_line_rows(path, how, column), "lines; JSONL has one object a line")
+
+    def rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
+        return json_line_rows(path, how, column)
+
+    return TableFormat("jsonl", columns, rows)
 
 
-def _jsonl_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
-    return json_line_rows(path, how)
+def _json_values(column: str = "") -> TableFormat:
+    def columns(path: Path, how: Encoding) -> list[str]:
+        what = "values; give a list of posts, or one object a line"
+        return _json_columns(path, json_rows(path, how, column), what)
+
+    def rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
+        return json_rows(path, how, column)
+
+    return TableFormat("json", columns, rows)
 
 
-def _list_columns(path: Path, how: Encoding) -> list[str]:
-    return _json_columns(path, json_rows(path, how), "values; give a list of posts, or one object a line")
-
-
-def _list_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
-    return json_rows(path, how)
+_JSON: dict[str, Callable[[str], TableFormat]] = {"jsonl": _json_lines, "json": _json_values}
 
 
 @dataclass(frozen=True)
@@ -135,11 +148,10 @@ def _chat_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
     return chat_rows(path, how)
 
 
-_JSON_LINES = TableFormat("jsonl", _jsonl_columns, _jsonl_rows)
 SUFFIXES: dict[str, TableFormat] = {
-    ".jsonl": _JSON_LINES,
-    ".ndjson": _JSON_LINES,
-    ".json": TableFormat("json", _list_columns, _list_rows),
+    ".jsonl": _json_lines(),
+    ".ndjson": _json_lines(),
+    ".json": _json_values(),
     ".csv": TableFormat("csv", *_delimited(True)),
     ".tsv": TableFormat("tsv", *_delimited(False)),
     ".parquet": TableFormat(

@@ -30,7 +30,7 @@ from crisislens.domain.post import Post
 
 __all__ = ["SUFFIXES", "read_posts", "table_rows"]
 
-_VERSION = 6
+_VERSION = 7
 # a survey's own columns: KoboToolbox and ODK name the answers by the questions
 _FORM_COLUMNS = frozenset({"_submission_time", "_uuid", "_submitted_by", "_validation_status"})
 _MOST_NAMED = 3
@@ -61,6 +61,7 @@ def read_posts(
         MissingExtraError: If an Excel file is given and openpyxl is not installed.
     """
     path, table = _open(path)
+    table = table.with_text((columns or {}).get("text", ""))
     given = named_encoding(encoding) if encoding else None
     try:
         if path.stat().st_size == 0:

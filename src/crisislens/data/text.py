@@ -25,12 +25,14 @@ from pydantic import Field
 from crisislens.core.config import Config
 from crisislens.core.fingerprint import fingerprint
 
-__all__ = ["PUBLISHED_RULES", "CleaningRules", "clean_text"]
+__all__ = ["PUBLISHED_RULES", "CleaningRules", "clean_ends", "clean_text"]
 
 _PASSES = 50
 # what is read of a text, in multiples of its cap, so that no text costs more than milliseconds;
 # mojibake is at most three times too long
 _HEADROOM = 4
+# between the ends of a text that is too long
+_GAP = " … "
 
 
 class CleaningRules(Config):
@@ -125,6 +127,43 @@ def clean_text(text: str, rules: CleaningRules = CleaningRules()) -> str:
             break
         text = cleaned
     return text
+
+
+def clean_ends(text: str, rules: CleaningRules = CleaningRules()) -> tuple[str, int]:
+    """The cleaned text, of one beyond the cap its two ends, and how many characters between them are left
+    out: people tell what happened first, and ask, with the address, at the end.
+
+    >>> clean_ends("Bridge down. Many words. Send a boat", CleaningRules(max_characters=27))
+    ('Bridge down. … Send a boat', 11)
+
+    Arguments:
+        text: Any string.
+        rules: What to repair and delete.
+
+    Returns:
+        At most `rules.max_characters` characters, and what `clean_text` gives where nothing is left out.
+    """
+    cap = rules.max_characters
+    if len(text) <= cap:
+        return clean_text(text, rules), 0
+    # repairs shorten a text, so half of what is read for it may do for each end
+    most = _HEADROOM * cap // 2
+    wide = rules.model_copy(update={"max_characters": 2 * most})
+    if len(text) <= 2 * most:
+        whole = clean_text(text, wide)
+        if len(whole) <= cap:
+            return clean_text(text, rules), 0
+        start = end = whole
+        between = len(whole)
+    else:
+        start, end = clean_text(text[:most], wide), clean_text(text[-most:], wide)
+        between = len(text) - 2 * most + len(start) + len(end)
+    half = (cap - len(_GAP)) // 2
+    if half < 1:
+        kept = clean_text(text, rules)
+        return kept, between - len(kept)
+    head, tail = start[:half].rstrip(), end[-half:].lstrip()
+    return f"{head}{_GAP}{tail}", between - len(head) - len(tail)
 
 
 def _pass(text: str, rules: CleaningRules) -> str:

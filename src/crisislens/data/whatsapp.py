@@ -30,11 +30,28 @@ _CLOCK = r"\d{1,2}[:.]\d\d(?:[:.]\d\d)?(?:\s?[AaPp]\.?\s?[Mm]\.?)?"
 _START = re.compile(rf"\[?(?P<date>{_DATE}),?\s+(?P<clock>{_CLOCK})(?:\]\s?|\s[-–]\s)(?P<rest>.*)", re.DOTALL)
 _SAID = re.compile(r"(?P<who>[^:\n]{1,80}):\s(?P<what>.*)", re.DOTALL)
 _MARKS = re.compile("[\u200e\u200f\u202a-\u202e\ufeff]")
+_LETTERS = r"[^\n<>:\"|?*]{1,200}"
+_NAME = rf"{_LETTERS}\.[A-Za-z0-9]{{2,7}}"
+_SUFFIXES = (
+    "jpe?g|png|webp|gif|heic|dng|mp4|3gp|mov|opus|ogg|m4a|mp3|aac|amr|wav|weba|was|"
+    "pdf|vcf|docx?|xlsx?|pptx?|txt|csv|zip|kml|kmz|geojson"
+)
+# the same in the languages whose phones we know
+_ATTACHED = (
+    "file attached|Datei angehängt|archivo adjunto|fichier joint|arquivo anexado|ficheiro anexado|"
+    "file allegato|bestand bijgevoegd|dosya ekli"
+)
+_SAYS_SO = r" \([^()\n]{1,40}\)"
+# "boat needed at Mill St.East (near church)" has the form too, so only what is surely a file counts: a name
+# with blanks is one where a message begins with it and a phone's own words stand behind it
 _FILE = re.compile(
-    r"^(?:<attached: )?(?P<name>[^\n<>:\"|?*]{1,200}\.[A-Za-z0-9]{2,5})(?:>| \([^()\n]{1,40}\))$",
+    rf"^(?:<attached: (?P<marked>{_NAME})>|(?P<plain>[^\s<>:\"|?*]{{1,200}}\.(?i:{_SUFFIXES})){_SAYS_SO}"
+    rf"|\A(?P<blanks>{_LETTERS}\.(?i:{_SUFFIXES})) \((?i:{_ATTACHED})\))$",
     re.MULTILINE,
 )
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".heic")
+# Android marks the line of a file with a left-to-right mark
+_MARKED = re.compile(rf"((?:^|:\s)\u200e)({_NAME}){_SAYS_SO}$")
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".heic", ".dng")
 # behind the author of a line; what a file or a place is called by is marked so too, and is kept
 _OWN_WORDS = re.compile(r"(?s)\[[^\]\n]{1,40}\]\s?[^:\n]{1,80}:\s\u200e(?!.*(?:https?://|<attached|\n))")
 _NOT_THERE = re.compile(
@@ -63,7 +80,7 @@ def chat_rows(path: Path, encoding: Encoding) -> Iterator[dict[str, object] | Br
         if isinstance(line, BrokenRow):
             yield line
             continue
-        plain = _MARKS.sub("", line)
+        plain = _MARKS.sub("", _MARKED.sub(r"\1<attached: \2>", line))
         if _START.match(plain):
             yield from _row(message, size, own_words)
             message, size = [plain], len(plain)
@@ -91,7 +108,7 @@ def _row(message: list[str], size: int, own_words: bool) -> Iterator[dict[str, o
         yield BrokenRow(f"the message has more than {MAX_LINE:,} characters; leave it out")
         return
     text = said["what"]
-    names = [file["name"] for file in _FILE.finditer(text)]
+    names = [file["marked"] or file["plain"] or file["blanks"] for file in _FILE.finditer(text)]
     pictures = [name for name in names if name.lower().endswith(_PICTURES)]
     text = _FILE.sub("", text)
     # <Media omitted>, in the phone's language

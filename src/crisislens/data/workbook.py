@@ -21,8 +21,8 @@ __all__ = ["sheet_columns", "sheet_rows"]
 
 _MOST_BYTES = 512 << 20
 _MOST_COLUMNS = 10_000
-# a sheet may claim a million rows of which few hold anything
-_MOST_BLANK_ROWS = 10_000
+# the format has no more; what is numbered higher would be made of blank rows first
+_MOST_ROWS = 1 << 20
 
 
 def sheet_columns(path: Path) -> list[str]:
@@ -56,7 +56,9 @@ def _headed(path: Path) -> tuple[list[str], int, Iterator[tuple[object, ...]]]:
     """The names (none for an empty sheet), how many rows stand above them, and the rows behind them."""
     rows = _values(path)
     first = list(islice(rows, MOST_ROWS_ABOVE + 2))
-    above = rows_above([_names(row) for row in first])
+    # titles are as wide as the table in a sheet
+    width = max(map(len, first), default=0)
+    above = rows_above([[*_names(row), *[""] * (width - len(row))] for row in first])
     names = told_apart(_names(first[above])) if first else []
     return names, above, chain(first[above + 1 :], rows)
 
@@ -69,19 +71,16 @@ def _values(path: Path) -> Iterator[tuple[object, ...]]:
     """The values of rows that have some."""
     openpyxl = require("openpyxl", extra="excel")
     _check_size(path)
-    blank = 0
     try:
         book: Any = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
             sheet = book.worksheets[0]
             # programs write sizes that are wrong, and rows beyond them would be lost
             sheet.reset_dimensions()
-            for row in sheet.iter_rows(values_only=True, max_col=_MOST_COLUMNS):
+            # each as wide as it is: a million rows may be saved that hold nothing
+            for row in sheet.iter_rows(values_only=True, max_row=_MOST_ROWS):
                 if any(value is not None and value != "" for value in row):
-                    blank = 0
-                    yield row
-                elif (blank := blank + 1) > _MOST_BLANK_ROWS:
-                    return
+                    yield row[:_MOST_COLUMNS]
         finally:
             book.close()
     except (InputError, OSError, MemoryError):

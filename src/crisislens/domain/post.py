@@ -17,6 +17,14 @@ _WEB_ADDRESS = re.compile(
 )
 
 
+def _whole_characters(text: str) -> str:
+    """The text where half a surrogate pair, which is no character and cannot be written as UTF-8, is
+    U+FFFD.
+    """
+    # utf-16 joins the two halves of one character, which some exports write apart
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 class ImageRef(BaseModel):
     """Where a picture stands. It is only a reference: bytes become pixels in `data.images` and
     nowhere else.
@@ -25,6 +33,11 @@ class ImageRef(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(description="Path as given, relative to the image folder or absolute")
+
+    @field_validator("path", mode="after")
+    @classmethod
+    def _no_half_characters(cls, value: str) -> str:
+        return _whole_characters(value)
 
 
 class Post(BaseModel):
@@ -72,14 +85,10 @@ class Post(BaseModel):
         default=None, exclude=True, repr=False, description="Why the text may not be what was written"
     )
 
-    @field_validator("id", "text", mode="after")
+    @field_validator("id", "text", "lang", "event", "url", mode="after")
     @classmethod
-    def _no_half_characters(cls, value: str) -> str:
-        """Half a surrogate pair is no character and cannot be written as UTF-8;
-        it becomes U+FFFD.
-        """
-        # utf-16 joins the two halves of one character, which some exports write apart
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    def _no_half_characters(cls, value: str | None) -> str | None:
+        return None if value is None else _whole_characters(value)
 
     @field_validator("url", mode="after")
     @classmethod

@@ -8,7 +8,9 @@ r}{r (r - 1)}, \qquad
   \bar P_e = \sum_j \Big(\frac{1}{n r} \sum_i n_{ij}\Big)^2 .$$
 
 A win rate counts a tie as half a win; its interval is a bootstrap over items, since ratings of one
-item belong together; the sign test asks whether wins without ties could be a coin's.
+item belong together. The sign test is over items for the same reason: an item is won by the method
+that its ratings prefer on the whole (a tie is half a win for each), and the test asks whether items
+won, without those that neither won, could be a coin's.
 
 Sources: Fleiss 1971, https://doi.org/10.1037/h0031619; Dixon and Mood 1946 (sign test).
 """
@@ -34,7 +36,9 @@ class Preference(NamedTuple):
         wins: Ratings for the first.
         losses: Ratings for the second.
         ties: Ratings for neither.
-        p_value: Of the sign test, two-sided.
+        p_value: Of the sign test over items, two-sided.
+        won: Items that the first won, over which that test is.
+        lost: Items that the second won.
     """
 
     win_rate: Estimate
@@ -42,6 +46,8 @@ class Preference(NamedTuple):
     losses: int
     ties: int
     p_value: float
+    won: int
+    lost: int
 
 
 def fleiss_kappa(counts: Int[np.ndarray, "n c"]) -> float:
@@ -96,6 +102,8 @@ def preference(
     low, high = interval(sums[drawn].sum(1) / sizes[drawn].sum(1))
     every = np.concatenate(items)
     wins, losses = int((every == 1).sum()), int((every == 0).sum())
-    p = float(binomtest(wins, wins + losses, 0.5).pvalue) if wins + losses else 1.0
+    # five raters of one item are no five coins: they see the same two explanations
+    won, lost = int((sums > sizes / 2).sum()), int((sums < sizes / 2).sum())
+    p = float(binomtest(won, won + lost, 0.5).pvalue) if won + lost else 1.0
     rate = Estimate(value=float(every.mean()), low=low, high=high)
-    return Preference(rate, wins, losses, len(every) - wins - losses, p)
+    return Preference(rate, wins, losses, len(every) - wins - losses, p, won, lost)

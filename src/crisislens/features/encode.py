@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from crisislens.core.errors import ImageError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.images import ImageLimits
-from crisislens.data.text import CleaningRules, clean_text
+from crisislens.data.text import CleaningRules, clean_ends, clean_text
 from crisislens.domain.assessment import Modality
 from crisislens.domain.post import Post
 from crisislens.encoders.base import EncoderPair, TokenizedText, pad_ids
@@ -148,8 +148,12 @@ class PostEncoder:
         return fingerprint({"revision": _REVISION, **parts})
 
     def clean(self, text: str) -> str:
-        """A text as it is given to the text encoder."""
-        return clean_text(text, self.rules)
+        """A text as it is given to the text encoder, of one beyond the cap its two ends."""
+        return self.clean_ends(text)[0]
+
+    def clean_ends(self, text: str) -> tuple[str, int]:
+        """The same, and how many characters of a text beyond the cap are left out between its ends."""
+        return clean_ends(text, self.rules)
 
     def encode(self, posts: Sequence[Post]) -> EncodedPosts:
         """Encodes posts; memory grows with their number, so feed long sources in chunks."""

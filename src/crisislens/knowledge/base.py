@@ -32,9 +32,11 @@ class KnowledgeSource(ABC):
 
     Attributes:
         name: For records.
+        requests: How many questions it asked a server so far; None where it does not count them.
     """
 
     name: str
+    requests: int | None = None
 
     @abstractmethod
     def pages(self, text: str) -> list[Page]:

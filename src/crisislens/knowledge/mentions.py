@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from crisislens.data.language_tags import primary_language
 from crisislens.domain.place import GeoLocation, Place, PlaceAlternative, PlaceMention
 from crisislens.domain.post import Post
 from crisislens.knowledge.coordinates import own_point
@@ -61,7 +62,7 @@ def find_places(post: Post, gazetteer: Gazetteer) -> list[PlaceMention]:
     context = Context(
         text=post.text,
         words=words,
-        english=post.lang in (None, "en"),
+        english=primary_language(post.lang) in (None, "en"),
         point=own_point(post),
         anchors=tuple(anchors_of(spans)),
         basin=storm_basin(words),

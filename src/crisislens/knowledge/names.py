@@ -7,6 +7,7 @@ answers to is dropped by the look-up.
 """
 
 import re
+import unicodedata
 
 from crisislens.data.text import CleaningRules, clean_text
 
@@ -15,10 +16,16 @@ __all__ = ["mentions", "words_of_hashtag"]
 _RULES = CleaningRules(strip_hash=False)
 _HASHTAG = re.compile(r"#(\w{3,40})")
 _USER = re.compile(r"@\w+")
-_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]+|[a-z]+|\d+")
+# expressions know no capitals beyond A-Z: those of Latin, Greek, Cyrillic and Armenian
+_LETTERS = [chr(code) for code in (*range(0x41, 0x590), *range(0x1E00, 0x2000))]
+_CAPITALS = "".join(letter for letter in _LETTERS if letter.isupper())
+_SMALL = "".join(letter for letter in _LETTERS if letter.islower())
+_CAMEL = re.compile(
+    rf"[{_CAPITALS}]+(?![{_SMALL}])|[{_CAPITALS}][{_SMALL}]+|[{_SMALL}]+|\d+|[^\W\d_{_CAPITALS}{_SMALL}]+"
+)
 # not "and": in posts it lists places more often than it joins a name
 _JOINERS = {"of", "the", "de", "del", "la"}
-_RUN = re.compile(r"\b[A-Z][\w’'-]*(?:[ ](?:(?:of|the|de|del|la)[ ])?[A-Z][\w’'-]*){0,6}")
+_RUN = re.compile(rf"\b[{_CAPITALS}][\w’'-]*(?:[ ](?:(?:of|the|de|del|la)[ ])?[{_CAPITALS}][\w’'-]*){{0,6}}")
 # capitalized at the start of sentences and in headlines; alone they name nothing
 _COMMON_WORDS = """
 a about after again all also an and any are as at be before breaking but by can could day days did
@@ -44,10 +51,12 @@ def mentions(text: str, *, most: int = 6) -> list[str]:
         text: The post's text as it came.
         most: How many are kept.
     """
-    plain = clean_text(text, _RULES)
+    # letters that are written with their accents apart would be cut at these
+    plain = unicodedata.normalize("NFC", clean_text(text, _RULES))
     hashtags = [(m.start(), words_of_hashtag(m[1])) for m in _HASHTAG.finditer(plain)]
-    # blanks of equal length in the place of hashtags, so that positions sort both kinds together
-    rest = _USER.sub(" ", _HASHTAG.sub(lambda m: " " * len(m[0]), plain))
+    # blanks of equal length in the place of hashtags and accounts, so that positions sort both kinds
+    # together
+    rest = _USER.sub(_blanks, _HASHTAG.sub(_blanks, plain))
     runs = [(m.start(), _trimmed(m[0])) for m in _RUN.finditer(rest)]
     found: dict[str, str] = {}
     for _, name in sorted(runs + hashtags):
@@ -61,8 +70,14 @@ def words_of_hashtag(tag: str) -> str:
 
     >>> words_of_hashtag("HurricaneMaria2017"), words_of_hashtag("FEMA"), words_of_hashtag("PrayForMexico")
     ('Hurricane Maria 2017', 'FEMA', 'Pray For Mexico')
+    >>> words_of_hashtag("TerremotoMéxico"), words_of_hashtag("INUNDACIÓN2017")
+    ('Terremoto México', 'INUNDACIÓN 2017')
     """
     return " ".join(_CAMEL.findall(tag.replace("_", " "))) or tag
+
+
+def _blanks(found: re.Match[str]) -> str:
+    return " " * len(found[0])
 
 
 def _trimmed(run: str) -> str:

@@ -115,7 +115,10 @@ def _score(
     # 0 inhabitants mean that nobody counted
     b = math.log(max(place.population, _SMALLEST))
     # a country and a city of its name: people mean the country
-    b += 2.0 if place.kind == "country" else 1.0 if place.kind in ("state", "county") else 0.0
+    if place.kind == "country":
+        b += 2.0
+    elif place.kind in ("state", "county"):
+        b += -1.0 if _outgrown(place, span.places) else 1.0
     if place.country != "US" and _holds_namesake(place, span.places):
         b -= 3.0
     # who writes English writes more often of places where it is spoken
@@ -162,6 +165,19 @@ def _holds_namesake(region: Place, places: Sequence[Place]) -> bool:
     where = (region.country, region.admin)
     return any(
         p.kind == "city" and p.population >= _NAMESAKE and (p.country, p.admin) == where for p in places
+    )
+
+
+def _outgrown(region: Place, places: Sequence[Place]) -> bool:
+    """Whether a city elsewhere, that is called like a division or district outside the US, has more people:
+    Gaza is a province of Mozambique too.
+    """
+    if region.country == "US":
+        return False
+    where = (region.country, region.admin)
+    return any(
+        p.kind == "city" and p.population > region.population and (p.country, p.admin) != where
+        for p in places
     )
 
 

@@ -90,6 +90,7 @@ class KnowStep:
         # retweets are looked up once
         if (earlier := self._known.get(post.text)) is not None:
             return earlier.model_copy(update={"id": post.id})
+        before = self.source.requests
         try:
             pages = self.source.pages(post.text)
         except RequestError as error:
@@ -98,7 +99,9 @@ class KnowStep:
             if self._failures >= _GIVE_UP_AFTER:
                 raise
             return KnowledgeRecord(id=post.id, text="", source=self.source.name, reason=str(error))
-        self._failures = 0
+        # a post that names nothing, or whose answer is kept, says nothing of the server
+        if before is None or self.source.requests != before:
+            self._failures = 0
         record = KnowledgeRecord(
             id=post.id,
             text=" ".join(page.summary for page in pages),

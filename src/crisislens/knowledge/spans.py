@@ -17,6 +17,22 @@ from crisislens.knowledge.word_lists import cue_words, word_list
 
 __all__ = ["Span", "contains", "known_tag", "name_spans"]
 
+# GeoNames numbers the provinces of Canada, people write these codes
+_PROVINCES = {
+    "AB": "state:CA.01",
+    "BC": "state:CA.02",
+    "MB": "state:CA.03",
+    "NB": "state:CA.04",
+    "NL": "state:CA.05",
+    "NS": "state:CA.07",
+    "ON": "state:CA.08",
+    "PE": "state:CA.09",
+    "QC": "state:CA.10",
+    "SK": "state:CA.11",
+    "YT": "state:CA.12",
+    "NT": "state:CA.13",
+    "NU": "state:CA.14",
+}
 _POSSESSIVE_LEAST = 300_000
 _SHORTEST_POSSESSIVE = 5
 
@@ -158,7 +174,7 @@ def _code(words: Sequence[Word], at: int, gazetteer: Gazetteer, spans: Sequence[
         return ()
     state = gazetteer.get(f"state:{code.upper()}")
     if state is None:
-        return ()
+        return _province(words, at, gazetteer, spans)
     lower, dotted = code.lower(), "." in word.text
     behind_name = bool(spans) and spans[-1].last == at - 1
     # "Myrtle Beach, SC", and "houston tx"
@@ -171,3 +187,21 @@ def _code(words: Sequence[Word], at: int, gazetteer: Gazetteer, spans: Sequence[
         return (state,)
     before = words[at - 1].text.lower() if at and word.joins else ""
     return (state,) if before in cue_words("firm") and lower in cue_words("codes_behind_in") else ()
+
+
+def _province(
+    words: Sequence[Word], at: int, gazetteer: Gazetteer, spans: Sequence[Span]
+) -> tuple[Place, ...]:
+    """The province of Canada that a code in capitals names behind a comma and a place in it
+    ("Victoria, BC"); anywhere else such letters stand for too many things.
+    """
+    word = words[at]
+    province = gazetteer.get(_PROVINCES.get(word.text.replace(".", ""), ""))
+    if province is None or word.joins or not spans or spans[-1].last != at - 1:
+        return ()
+    # "HELP LONDON. ON MY WAY" is a word of the next sentence, "Toronto, ON and need help" is none
+    goes_on = at + 1 < len(words) and words[at + 1].joins and words[at + 1].text.isupper()
+    if word.text == "ON" and goes_on:
+        return ()
+    inside = any(contains(province, place) for place in spans[-1].places)
+    return (province,) if inside else ()

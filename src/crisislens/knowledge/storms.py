@@ -2,14 +2,17 @@
 
 A name that stands behind "Hurricane" anywhere in a text is the storm's everywhere in it. A name
 from the weather services' lists is too, where the text speaks of a storm at all. A place of that
-name must say that it is one: a region behind it ("Florence, SC").
+name must say that it is one: a region behind it ("Florence, SC"). Countries and states of the US
+name no storm: who writes "Typhoon Philippines" means where it is.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
+from crisislens.knowledge.geonames import country_rows, state_rows
 from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.tokens import Word
-from crisislens.knowledge.word_lists import cue_words, word_list
+from crisislens.knowledge.word_lists import asset_rows, cue_words, word_list
 
 __all__ = ["named_storms", "storm_basin", "storm_names"]
 
@@ -65,7 +68,8 @@ def storm_names(words: Sequence[Word]) -> frozenset[str]:
 
 
 def named_storms(words: Sequence[Word]) -> frozenset[str]:
-    """The keys of names that stand behind "Hurricane" or its like in this text.
+    """The keys of names that stand behind "Hurricane" or its like in this text, but for those of
+    countries and states.
 
     Arguments:
         words: The words of a text.
@@ -76,7 +80,20 @@ def named_storms(words: Sequence[Word]) -> frozenset[str]:
         # the word behind is the name even if no list has it: services name new storms every year
         if word.text.lower() in kinds and _follows(words, i):
             found.add(name_key(words[i + 1].text))
-    return frozenset(found)
+    # the list of storms wins: a storm may be called like a state
+    return frozenset(found - (_regions() - word_list("storms"))) if found else frozenset()
+
+
+@lru_cache(maxsize=1)
+def _regions() -> frozenset[str]:
+    """The keys of the countries and the states of the US, from their own short tables."""
+    names = [name for _, name, _ in country_rows()] + [name for _, name in state_rows()]
+    for name, place in asset_rows("aliases.tsv"):
+        kind, _, code = place.partition(":")
+        # divisions of other countries have a point in their codes
+        if kind == "country" or (kind == "state" and "." not in code):
+            names.append(name)
+    return frozenset(name_key(name) for name in names)
 
 
 def _follows(words: Sequence[Word], at: int) -> bool:

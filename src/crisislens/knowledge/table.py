@@ -1,6 +1,6 @@
 """A local table of pages, for work offline: JSONL objects with `title`, `aliases` and `summary`.
 
-Names are matched whole, longest first, without regard to case; hashtags match as one word and cut
+Names are matched whole, longest first, without regard to case and accents; hashtags match as one word and cut
 into words. The table that ships, `crises-2017`, was written for this project: some sixty short
 entries on the seven disasters of CrisisMMD, their places and helpers. It is no Wikipedia, and
 nothing measured with it says what Wikipedia would do.
@@ -8,6 +8,7 @@ nothing measured with it says what Wikipedia would do.
 
 import json
 import re
+import unicodedata
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -19,6 +20,7 @@ from crisislens.data.lines import BrokenRow, read_lines
 from crisislens.data.text import CleaningRules, clean_text
 from crisislens.data.untrusted import plain_text
 from crisislens.knowledge.base import KNOWLEDGE, KnowledgeSource, KnowledgeSpec, Page
+from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.names import words_of_hashtag
 
 __all__ = ["PageTableOptions", "TableSource"]
@@ -67,7 +69,8 @@ class TableSource(KnowledgeSource):
     def pages(self, text: str) -> list[Page]:
         """Pages of the names in the text."""
         words: list[str] = []
-        for m in _WORD.finditer(clean_text(text, _RULES)):
+        # letters that are written with their accents apart would be cut at these
+        for m in _WORD.finditer(unicodedata.normalize("NFC", clean_text(text, _RULES))):
             tag = m[0].startswith("#")
             # a hashtag that is a name as a whole is not cut: #PuertoRicoSeLevanta is, #Maria is not
             if tag and _key(m[0][1:]) not in self._entries:
@@ -99,7 +102,9 @@ def build_page_table(spec: KnowledgeSpec) -> TableSource:
 
 
 def _key(name: str) -> str:
-    return " ".join(re.findall(r"\w+", name.casefold()))
+    # word by word, as the words of a text are: an apostrophe ends a word in both
+    words = re.findall(r"\w+", unicodedata.normalize("NFC", name))
+    return " ".join(name_key(word) for word in words)
 
 
 def _read(path: Path) -> list[_Entry]:

@@ -24,11 +24,14 @@ from crisislens.core.http import RequestError, ask_json, check_address
 from crisislens.core.store import Store, content_key
 from crisislens.data.untrusted import plain_text
 from crisislens.knowledge.base import KNOWLEDGE, KnowledgeSource, KnowledgeSpec, Page
+from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.names import mentions
 
 __all__ = ["WikipediaOptions", "WikipediaSource"]
 
-_VERSION = 1
+_VERSION = 3
+# as `name_key` writes out St., Ste., Mt. and Ft.
+_BEGINNINGS = frozenset({"saint", "sainte", "mount", "fort"})
 
 
 class WikipediaOptions(Config):
@@ -73,7 +76,7 @@ class WikipediaSource(KnowledgeSource):
         self.options = options
         self.name = f"wikipedia {urllib.parse.urlparse(check_address(options.url)).netloc}"
         self.store = Store(Path(options.store))
-        self.requests = 0
+        self.requests: int = 0
         self._lock = threading.Lock()
         self._last = 0.0
 
@@ -185,4 +188,7 @@ def _found(value: Any, mention: str) -> dict[str, str]:
 
 
 def _words(name: str) -> set[str]:
-    return {word for word in re.findall(r"\w+", name.casefold()) if len(word) > 2}
+    # people leave accents out that titles have
+    words = {word for word in re.findall(r"\w+", name_key(name)) if len(word) > 2}
+    # a thousand places begin so, and none is known by it
+    return words - _BEGINNINGS or words

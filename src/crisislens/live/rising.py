@@ -102,9 +102,8 @@ def rising(store: Store, hours: int, *, place: str | None = None, now: datetime 
     end = hour_of(until) + timedelta(hours=1)
     length = timedelta(hours=hours)
     past_h = next(past for most, past in _PAST_H if hours <= most)
-    known = store.statistics.first_hour()
+    known = _known_since(store)
     wanted = max(1, past_h // hours)
-    # blocks from before the first post would say that it was quiet, when nobody listened
     blocks = 0 if known is None else min(wanted, max(0, (end - length - known) // length))
     since = end - length
     if blocks < LEAST_BLOCKS:
@@ -114,6 +113,17 @@ def rising(store: Store, hours: int, *, place: str | None = None, now: datetime 
     kinds = {key: (key[1], key[2], key[0] == EVERYWHERE) for key in series}
     found = tuple(_risen(store, burst, since) for burst in find_bursts(series, kinds=kinds))
     return Rising(hours, since, until, blocks, len(series), ALPHA, found)
+
+
+def _known_since(store: Store) -> datetime | None:
+    """The first hour of which all posts came in. Earlier ones would say that it was quiet, when nobody
+    listened: what a feed or a page shows first holds single posts of weeks and years ago.
+    """
+    first, since = store.statistics.first_hour(), store.statistics.listening_since()
+    if first is None or since is None:
+        return first
+    whole = hour_of(since)
+    return max(first, whole if whole == since else whole + timedelta(hours=1))
 
 
 def _series(

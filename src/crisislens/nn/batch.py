@@ -8,7 +8,7 @@ Rules that every maker keeps and every model may rely on: `mask` is false on pad
 `present` is false the mask is all false and tokens and pooled are zero; padding stands at the end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -122,6 +122,16 @@ class FeatureBatch:
     def map(self, **changes: ModalityBatch) -> "FeatureBatch":
         """The same batch with some modalities replaced."""
         return FeatureBatch(**{**self.modalities(), **changes})
+
+    def only(self, given: Collection[str]) -> "FeatureBatch":
+        """The same batch with texts and photos taken away where they are not given; captions stay.
+
+        Arguments:
+            given: Of `text` and `image`, what a model was trained on.
+        """
+        everyone = torch.ones(len(self), dtype=torch.bool, device=self.text.present.device)
+        hidden = [name for name in ("text", "image") if name not in given]
+        return self.map(**{name: self.modalities()[name].without(everyone) for name in hidden})
 
     def select(self, index: Tensor) -> "FeatureBatch":
         """The posts at `index` (indices or a mask over b)."""

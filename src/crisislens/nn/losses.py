@@ -24,6 +24,10 @@ $$D = \frac{1}{s} \sum_i \frac{1}{c - 1} \sum_{k=1}^{c-1} \Big(\sum_{j \leq k} p
 
 (after Hou et al. 2016, https://arxiv.org/abs/1611.05916, for classes at equal distances): severe
 taken for none costs more than severe taken for mild. It is added to L with a weight of choice.
+
+`crisislens train` takes the class weights from here and nothing else: what it minimizes stands in
+`training.objectives`, whose cross-entropy weighs smoothed classes as torch does. `cross_entropy` and
+`ordinal_distance` are for trainings of one's own.
 """
 
 from typing import Literal

@@ -22,6 +22,7 @@ from crisislens.data.images import ImageLimits
 from crisislens.data.incoming import Posts, as_posts
 from crisislens.domain.assessment import Assessment, Modality, Provenance
 from crisislens.domain.post import Post
+from crisislens.domain.rationale import Rationale
 from crisislens.encoders.base import load_encoders
 from crisislens.encoders.precision import asked_precision
 from crisislens.explain.joint_reader import EvidenceReader
@@ -33,10 +34,10 @@ from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.deciding import Decider
 from crisislens.pipeline.default import DEFAULT_BUNDLE
 from crisislens.pipeline.heads import head_logits
-from crisislens.pipeline.heard import heard_of
+from crisislens.pipeline.heard import heard_of, too_little, without_gaps
 from crisislens.pipeline.joining import find_bundle
 from crisislens.pipeline.photos import PhotoChoice, choose_photos, without_choice
-from crisislens.pipeline.readable import language_of
+from crisislens.pipeline.readable import Readable, language_of
 from crisislens.pipeline.windows import Windows, windows_of
 
 __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
@@ -182,6 +183,11 @@ class Analyst:
         """The limits within which pictures are decoded."""
         return self.bundle.config.limits
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """ISO 639-1 codes of the languages that the models learned; empty where nobody says."""
+        return self.bundle.config.languages
+
     def assess(self, posts: Posts) -> list[Assessment]:
         """Assesses posts, in their order.
 
@@ -203,10 +209,12 @@ class Analyst:
             analyzed_at: The time that the records carry, ISO 8601 in UTC.
         """
         heard = [heard_of(post) for post in posts]
+        # what stands beside the answers is told with its place in the text as posted
+        placed = [one.in_place(post) for one, post in zip(heard, posts, strict=True)]
         if self._decider is None:
             encoded, chosen = self._look([one.post for one in heard])
         else:
-            encoded, chosen = self._decide(self._decider, [one.post for one in heard])
+            encoded, chosen = self._decide(self._decider, [one.post for one in heard], placed)
         provenance = Provenance(
             model=self.bundle.config.name,
             model_version=self.bundle.config.version,
@@ -218,13 +226,13 @@ class Analyst:
         )
         shown = [
             post.model_copy(update={"image": choice.photo, "more_images": ()}) if choice.photo else post
-            for post, choice in zip(posts, chosen, strict=True)
+            for post, choice in zip(placed, chosen, strict=True)
         ]
         extras = annotate(self.annotators, shown, encoded)
         # in a crisis half of the posts repeat another one
         texts = {text: text_signature(text) for text in dict.fromkeys(encoded.texts)}
         languages = {
-            key: language_of(*key, self.bundle.config.languages, self.encoder.encoders.text)
+            key: self._language(*key)
             for key in dict.fromkeys(zip(encoded.texts, (post.lang for post in posts), strict=True))
         }
         found = []
@@ -233,6 +241,8 @@ class Analyst:
             fields, remarks = extras[i]
             if (decided := chosen[i].decided) is not None:
                 fields = {**fields, "rationale": decided.rationale}
+            if isinstance(why := fields.get("rationale"), Rationale):
+                fields["rationale"] = without_gaps(why, placed[i].text, heard[i].gaps)
             assessment = self._answering.assessment(
                 post,
                 chosen[i],
@@ -240,6 +250,7 @@ class Analyst:
                 provenance,
                 notes=(*post.remarks, *heard[i].notes, *encoded.notes[i], *remarks),
                 doubt=heard[i].post.doubt,
+                little=too_little(heard[i].post.text),
             )
             found.append(
                 Finding(
@@ -252,26 +263,47 @@ class Analyst:
             )
         return found
 
+    def part_read(self, post: Post) -> str:
+        """What of a text its answers rest on: all of it, or of a long one the most urgent window.
+
+        Arguments:
+            post: As the models get it (`pipeline.heard`).
+
+        Returns:
+            The cleaned text or a part of it.
+        """
+        whole = self.encoder.clean(post.text)
+        parts = windows_of(whole, self.encoder.encoders.text).parts
+        if len(parts) == 1:
+            return whole
+        plain = without_choice(post)
+        encoded = self.encoder.encode([plain.model_copy(update={"text": part}) for part in parts])
+        [row] = self._most_urgent([0] * len(parts), self._logits(encoded.features))
+        return parts[row]
+
     def _read(self, posts: Sequence[Post]) -> tuple[EncodedPosts, dict[str, NDArray[np.float32]]]:
         """Features and logits of posts, of a long text those of its most urgent window."""
-        whole = [self.encoder.clean(post.text) for post in posts]
-        cut = {text: windows_of(text, self.encoder.encoders.text) for text in dict.fromkeys(whole)}
+        ends = {text: self.encoder.clean_ends(text) for text in dict.fromkeys(post.text for post in posts)}
+        whole = [ends[post.text][0] for post in posts]
+        reader = self.encoder.encoders.text
+        cut = {text: windows_of(kept, reader, left_out) for text, (kept, left_out) in ends.items()}
         parts: list[Post] = []
         owner: list[int] = []
-        for i, (post, text) in enumerate(zip(posts, whole, strict=True)):
-            for part in cut[text].parts:
-                # what is whole is left as it came: cleaning twice is not cleaning once
-                same = len(cut[text].parts) == 1
+        for i, post in enumerate(posts):
+            windows = cut[post.text]
+            # what is whole is left as it came: cleaning twice is not cleaning once
+            same = len(windows.parts) == 1 and not windows.rest
+            for part in windows.parts:
                 parts.append(post if same else post.model_copy(update={"text": part}))
                 owner.append(i)
         encoded = self.encoder.encode(parts)
         logits = self._logits(encoded.features)
-        if len(parts) == len(posts):
+        if len(parts) == len(posts) and not any(windows.rest for windows in cut.values()):
             return encoded, logits
         rows = self._most_urgent(owner, logits)
         notes = []
         for i, row in enumerate(rows):
-            windows = cut[whole[i]]
+            windows = cut[posts[i].text]
             notes.append((*encoded.notes[row], *_window_note(windows)))
         chosen = EncodedPosts([encoded.features[r] for r in rows], notes, whole, encoded.encoders)
         return chosen, {name: answers[rows] for name, answers in logits.items()}
@@ -300,15 +332,29 @@ class Analyst:
         features = [choice.features for choice in chosen]
         return EncodedPosts(features, notes, encoded.texts, encoded.encoders), chosen
 
-    def _decide(self, decider: Decider, posts: Sequence[Post]) -> tuple[EncodedPosts, list[PhotoChoice]]:
-        """Features for all that stands beside the answers, and the answers, which rest on evidence alone."""
+    def _decide(
+        self, decider: Decider, posts: Sequence[Post], placed: Sequence[Post]
+    ) -> tuple[EncodedPosts, list[PhotoChoice]]:
+        """Features for all that stands beside the answers, and the answers, which rest on evidence alone.
+
+        Arguments:
+            decider: Decides.
+            posts: As the models get them.
+            placed: The same with each word where it stands in the post, since evidence is told by its place.
+        """
         encoded = self.encoder.encode(posts)
+        languages = [self._language(text, post.lang) for text, post in zip(encoded.texts, posts, strict=True)]
+        decisions = decider.decide(placed, [language.unread for language in languages])
         [question] = self._answering.spaces
         chosen = [
             PhotoChoice(None, features, {question: decided.logits}, decided=decided)
-            for features, decided in zip(encoded.features, decider.decide(posts), strict=True)
+            for features, decided in zip(encoded.features, decisions, strict=True)
         ]
         return encoded, chosen
+
+    def _language(self, text: str, given: str | None) -> Readable:
+        """The language of a cleaned text, and whether the models read it."""
+        return language_of(text, given, self.languages, self.encoder.encoders.text)
 
     def _logits(self, features: Sequence[PostFeatures]) -> dict[str, NDArray[np.float32]]:
         models = {name: loaded.model for name, loaded in self.models.items()}
@@ -322,8 +368,10 @@ def _by_post(logits: Mapping[str, NDArray[np.float32]], count: int) -> list[dict
 
 def _window_note(windows: Windows) -> tuple[str, ...]:
     """What a reader must know of a text that was not read at once."""
-    if len(windows.parts) == 1:
+    if len(windows.parts) == 1 and not windows.rest:
         return ()
+    if len(windows.parts) == 1:
+        return (f"the text is long; {windows.rest:,} characters in its middle were not read",)
     rest = f"; {windows.rest:,} characters in its middle were not read" if windows.rest else ""
     parts = f"the text is long and was read in {len(windows.parts)} parts"
     return (f"{parts}; the answers are those of the most urgent{rest}",)

@@ -43,7 +43,9 @@ class Annotator(Protocol):
 
 @runtime_checkable
 class Answers(Protocol):
-    """Who gives the answers of the tasks: the models by task, and the encoder that they read."""
+    """Who gives the answers of the tasks: the models by task, the encoder that they read, and the languages
+    that they learned.
+    """
 
     @property
     def models(self) -> Mapping[str, LoadedModel]:
@@ -53,6 +55,11 @@ class Answers(Protocol):
     @property
     def encoder(self) -> PostEncoder:
         """What encodes posts for them."""
+        ...
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """ISO 639-1 codes of the languages that they learned; empty where nobody says."""
         ...
 
 

@@ -49,6 +49,7 @@ class Answering:
         *,
         unread: str | None = None,
         doubt: str | None = None,
+        little: str | None = None,
     ) -> dict[str, TaskAssessment]:
         """Each task's answer for one post, from its evidence.
 
@@ -57,6 +58,7 @@ class Answering:
             logits: By task one logit a class.
             unread: Why no model reads the text, or None where one does.
             doubt: Why the text may not be what was written, or None.
+            little: Why no answer is sure that rests on the text alone, or None.
         """
         has_text, has_image = _readable(features)
         answers = {}
@@ -69,13 +71,18 @@ class Answering:
                 task=task,
                 evidence=seen,
                 unread=unread,
-                doubt=doubt,
+                doubt=doubt or (little if seen == "text" else None),
                 only=given[0] if len(given) == 1 and (has_text or has_image) else None,
             )
         return agreed(answers, self.spaces)
 
     def of_evidence(
-        self, decided: Decided, *, unread: str | None = None, doubt: str | None = None
+        self,
+        decided: Decided,
+        *,
+        unread: str | None = None,
+        doubt: str | None = None,
+        little: str | None = None,
     ) -> dict[str, TaskAssessment]:
         """The one answer of a post whose rationales alone decide. Arguments: see `of_post`."""
         [(name, task)] = self.config.tasks.items()
@@ -85,7 +92,7 @@ class Answering:
             task=task,
             evidence=decided.kind,
             unread=unread,
-            doubt=doubt,
+            doubt=doubt or (little if decided.kind == "text" else None),
             nothing=decided.why,
         )
         return {name: answer}
@@ -112,6 +119,7 @@ class Answering:
         *,
         notes: tuple[str, ...],
         doubt: str | None,
+        little: str | None = None,
     ) -> Assessment:
         """The record of one post.
 
@@ -122,18 +130,24 @@ class Answering:
             provenance: What made the record.
             notes: What a reader must know of the post.
             doubt: Why the text may not be what was written, or None.
+            little: Why no answer is sure that rests on the text alone, or None.
         """
         has_text, has_image = _readable(chosen.features)
         decided = chosen.decided
         if decided is None:
-            tasks = self.of_post(chosen.features, chosen.logits, unread=readable.unread, doubt=doubt)
+            tasks = self.of_post(
+                chosen.features, chosen.logits, unread=readable.unread, doubt=doubt, little=little
+            )
             evidence = has_text or has_image
         else:
-            tasks = self.of_evidence(decided, unread=readable.unread, doubt=doubt)
+            tasks = self.of_evidence(decided, unread=readable.unread, doubt=doubt, little=little)
             evidence = decided.kind is not None
         # what a photo shows that could not be opened is unknown, and not nothing
-        lost = not (has_text or has_image) and post.image is not None and bool(self._weighed())
-        ordered = not lost and self._orders(readable, text=has_text, image=has_image)
+        # and beside a photo a text without letters is no more than none
+        telling = has_text and (little is None or post.image is None)
+        lost = not (telling or has_image) and post.image is not None and bool(self._weighed())
+        ranked = not has_text or self._ranks(readable)
+        ordered = not lost and ranked and (telling or self._orders(image=has_image))
         present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
         return Assessment(
             post=post,
@@ -176,12 +190,10 @@ class Answering:
         calibration = self.config.tasks[name].calibration.get(evidence) if evidence else None
         return calibration is not None and calibration.abstain_below < NEVER_SURE
 
-    def _orders(self, readable: Readable, *, text: bool, image: bool) -> bool:
-        """Whether the tasks that make the order of reading could look at a post: that they read its text, or
-        that one of them looks at the photo which is all there is. Logits of what nobody saw are biases.
+    def _orders(self, *, image: bool) -> bool:
+        """Whether the tasks that make the order of reading could look at a post without a text: that one of
+        them looks at the photo which is all there is. Logits of what nobody saw are biases.
         """
-        if text:
-            return self._ranks(readable)
         weighed = self._weighed()
         return not image or not weighed or any("image" in self.given[name] for name in weighed)
 

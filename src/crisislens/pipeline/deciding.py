@@ -15,7 +15,6 @@ from jaxtyping import Float
 
 from crisislens.core.errors import ImageError
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
-from crisislens.data.language import detect_language
 from crisislens.domain.assessment import Modality
 from crisislens.domain.calibration import EvidenceKind
 from crisislens.domain.post import Post
@@ -23,7 +22,7 @@ from crisislens.domain.rationale import Rationale
 from crisislens.domain.tasks import Task
 from crisislens.evaluation.calibration import softmax
 from crisislens.explain.joint_reader import EvidenceReader, WindowDecision
-from crisislens.pipeline.rationale_annotator import patch_heat, text_spans
+from crisislens.pipeline.rationale_annotator import as_clause, patch_heat, text_spans
 
 __all__ = ["Decided", "Decider"]
 
@@ -74,29 +73,27 @@ class Decider:
         """The modalities whose evidence decides."""
         return ("text", "image") if self.reader.loaded.config.looks else ("text",)
 
-    def decide(self, posts: Sequence[Post]) -> list[Decided]:
-        """What is said of posts, in their order, each from its own text and photo."""
-        return [self._of(post) for post in posts]
+    def decide(self, posts: Sequence[Post], unread: Sequence[str | None]) -> list[Decided]:
+        """What is said of posts, in their order, each from its own text and photo.
 
-    def _of(self, post: Post) -> Decided:
-        foreign = self._foreign(post.text)
+        Arguments:
+            posts: b posts.
+            unread: Of each one why the model does not read its text, or None where it does.
+        """
+        return [self._of(*row) for row in zip(posts, unread, strict=True)]
+
+    def _of(self, post: Post, unread: str | None) -> Decided:
         # in a language that it never learned the model would choose words at random
-        windows = [] if foreign else self.reader.read(post.text, self._pixels(post))
+        windows = [] if unread else self.reader.read(post.text, self._pixels(post))
         best = max((w for w in windows if w.kind is not None), key=self._weight, default=None)
         if best is None:
-            note = _NOTHING
-            if foreign:
-                note = f"the text seems to be in another language ({foreign}) than evidence was learned from"
+            note = as_clause(unread) if unread else _NOTHING
             return Decided(np.zeros(len(self.task), np.float32), None, self._record(None, (), note))
         decides: tuple[Modality, ...] = ("text", "image") if best.kind == "both" else ("text",)
         note = _ALONE[decides]
         if len(windows) > 1:
             note += f"; the text is long, and this is the most urgent of its {len(windows)} parts"
         return Decided(best.logits, best.kind, self._record(best, decides, note))
-
-    def _foreign(self, text: str) -> str | None:
-        language, known = detect_language(text), self.reader.loaded.config.languages
-        return language if language and known and language not in known else None
 
     def _pixels(self, post: Post) -> np.ndarray | None:
         """The first photo of a post that can be read; why one cannot is told beside the features."""

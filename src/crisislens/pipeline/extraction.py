@@ -32,7 +32,7 @@ __all__ = ["EntityAnnotator", "ExtractStep", "ExtractionOutcome", "extract_posts
 
 
 # of the lines that are written
-_RECORD = 4
+_RECORD = 5
 _OTHER_KINDS = {".csv", ".tsv", ".parquet", ".xlsx", ".html", ".geojson"}
 
 
@@ -84,9 +84,9 @@ class EntityAnnotator:
         """Entities and relations in the text of each post, with their places in the text as posted;
         a note where none were looked for.
         """
-        found = self.finder.find([post.text for post in posts])
+        found = self.finder.find([post.text for post in posts], languages=[post.lang for post in posts])
         return [
-            {"entities": f.entities, "relations": f.relations, "notes": self._why_none(post, f)}
+            {"entities": f.entities, "relations": f.relations, "notes": (*self._why_none(post, f), *_cut(f))}
             for post, f in zip(posts, found, strict=True)
         ]
 
@@ -99,6 +99,15 @@ class EntityAnnotator:
         if found.read:
             return ("relations were not looked for: their extractor does not know the text's language",)
         return ("names and relations were not looked for: the extractor does not know the text's language",)
+
+
+def _cut(found: Found) -> tuple[str, ...]:
+    """A note where a text is longer than what is read of it."""
+    if found.read_to is None:
+        return ()
+    return (
+        f"names were looked for in the first {found.read_to} characters: the text is longer than is read",
+    )
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,7 @@ class ExtractionOutcome:
         with_context: How many posts have one of the contexts that were given.
         relations_unread: Posts whose entities alone were looked for: that of relations does not
             know the language, or there is none.
+        cut: Posts that are longer than what is read of them.
     """
 
     posts: int
@@ -128,6 +138,7 @@ class ExtractionOutcome:
     resumed: int = 0
     with_context: int = 0
     relations_unread: int = 0
+    cut: int = 0
 
 
 class _Tally:
@@ -137,6 +148,7 @@ class _Tally:
         self.posts = self.left_alone = self.relations_unread = self.failed = self.entities = (
             self.relations
         ) = 0
+        self.cut = 0
         self.named: Counter[tuple[str, str]] = Counter()
 
     def add(self, record: Mapping[str, Any]) -> None:
@@ -151,6 +163,7 @@ class _Tally:
         # counted when all of it is known to be there: a foreign line counts nothing
         self.posts += 1
         self.relations_unread += record.get("relations_read") is False
+        self.cut += record.get("read_to") is not None
         self.entities, self.relations = self.entities + entities, self.relations + relations
         self.named.update(named)
 
@@ -183,7 +196,8 @@ class ExtractStep:
         if not posts:
             return []
         contexts = [self.contexts.of(post) for post in posts] if self.contexts else ()
-        found = self.finder.find([post.text for post in posts], contexts)
+        languages = [post.lang for post in posts]
+        found = self.finder.find([post.text for post in posts], contexts, languages=languages)
         return [_record(post, one) for post, one in zip(posts, found, strict=True)]
 
 
@@ -264,6 +278,7 @@ def extract_posts(
         resumed=count.resumed,
         with_context=with_context,
         relations_unread=tally.relations_unread,
+        cut=tally.cut,
     )
 
 
@@ -303,6 +318,8 @@ def _record(post: Post, found: Found) -> dict[str, object]:
         # nobody knows what such a post names, and it is not to be taken for one that names nothing
         **({} if found.read else {"read": False}),
         **({} if found.relations_read else {"relations_read": False}),
+        # names behind it were not looked for
+        **({} if found.read_to is None else {"read_to": found.read_to}),
     }
 
 

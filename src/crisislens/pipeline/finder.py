@@ -26,6 +26,7 @@ from pathlib import Path
 from crisislens.core.errors import InputError, ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.language import detect_language
+from crisislens.data.language_tags import primary_language
 from crisislens.data.post_words import placed_words
 from crisislens.data.text import clean_text
 from crisislens.domain.extraction import Entity, Mention, Relation
@@ -45,7 +46,9 @@ __all__ = [
 ]
 
 # counts the changes of this code that change what is found: part of the fingerprint
-_REVISION = 8
+_REVISION = 9
+# a text, the context of its picture, and the language that it came with
+_Asked = tuple[str, str, str | None]
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,15 @@ class Found:
             do not know.
         relations_read: False where no relations were looked for: their extractor does not know the
             language, or there is none.
+        read_to: The character behind the last word that was read, where a text is longer than the
+            extractor of entities reads; None where it was read whole.
     """
 
     entities: tuple[Entity, ...] = ()
     relations: tuple[Relation, ...] = ()
     read: bool = True
     relations_read: bool = True
+    read_to: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ class _Named:
     mentions: list[Mention]
     scores: list[float]
     links: list[Link]
+    read_to: int | None
 
 
 class Finder:
@@ -168,7 +175,9 @@ class Finder:
         """Whether one of the extractors reads the contexts of pictures."""
         return any(reader.context_pieces for reader in self._readers)
 
-    def find(self, texts: Sequence[str], contexts: Sequence[str] = ()) -> list[Found]:
+    def find(
+        self, texts: Sequence[str], contexts: Sequence[str] = (), *, languages: Sequence[str | None] = ()
+    ) -> list[Found]:
         """What each text names, in their order; a text that stands there often, with one context,
         is read once.
 
@@ -176,9 +185,11 @@ class Finder:
             texts: The texts of b posts.
             contexts: The context of each one's picture, empty where there is none; none at all for
                 posts without.
+            languages: The language tag that each post came with, None where it has none; none at all
+                for posts without. What it says comes before what is detected.
 
         Raises:
-            InputError: If there are contexts, but not b.
+            InputError: If there are contexts or languages, but not b.
         """
         contexts = contexts or [""] * len(texts)
         if len(contexts) != len(texts):
@@ -186,50 +197,62 @@ class Finder:
                 f"{len(contexts)} contexts were given for {len(texts)} texts; give one each, empty "
                 "where there is none"
             )
-        asked = list(zip(texts, contexts, strict=True))
-        texts_read = {text: self._reads(text) for text, _ in asked if text.strip()}
+        languages = languages or [None] * len(texts)
+        if len(languages) != len(texts):
+            raise InputError(f"{len(languages)} languages were given for {len(texts)} texts; give one each")
+        asked = list(zip(texts, contexts, languages, strict=True))
+        texts_read = {(text, said): self._reads(text, said) for text, _, said in asked if text.strip()}
         posts = _to_read(asked, texts_read)
         read = list(posts.values())
+        known = [texts_read[text, said] for text, _, said in posts]
         named = self._entities(read)
-        related = self._relations(read, named, texts_read)
-        found: dict[tuple[str, str], Found] = {}
-        for key, post, names, relations in zip(posts, read, named, related, strict=True):
+        related = self._relations(read, named, known)
+        found: dict[_Asked, Found] = {}
+        for key, post, names, relations, by in zip(posts, read, named, related, known, strict=True):
             entities = [
                 _entity(post, m, score) for m, score in zip(names.mentions, names.scores, strict=True)
             ]
-            looked_for = self.seeks_relations and all(texts_read[post.text])
-            found[key] = Found(tuple(entities), relations, relations_read=looked_for)
+            looked_for = self.seeks_relations and all(by)
+            found[key] = Found(tuple(entities), relations, relations_read=looked_for, read_to=names.read_to)
         return [found.get(key, Found(read=False)) for key in asked]
 
-    def _reads(self, text: str) -> tuple[bool, ...]:
+    def _reads(self, text: str, said: str | None) -> tuple[bool, ...]:
         """Whether each extractor knows a text's language, or nobody can tell which it is."""
-        language = detect_language(clean_text(text)) if any(self._languages) else None
+        language = None
+        if any(self._languages):
+            language = primary_language(said) or detect_language(clean_text(text))
         return tuple(not known or language is None or language in known for known in self._languages)
 
     def _entities(self, posts: Sequence[ReadPost]) -> list[_Named]:
         encoded = [self._readers[0].read(post.spelled, context=post.context) for post in posts]
         answers = predictions(self.entities.extractor, encoded)
-        return [self._kept(post, answer) for post, answer in zip(posts, answers, strict=True)]
+        return [
+            self._kept(post, len(e.starts), answer)
+            for post, e, answer in zip(posts, encoded, answers, strict=True)
+        ]
 
-    def _kept(self, post: ReadPost, answer: Prediction) -> _Named:
+    def _kept(self, post: ReadPost, words_read: int, answer: Prediction) -> _Named:
         """What the extractor is sure enough of, storms and the like put right by rules."""
         meta = self.entities.meta
         kept = answer.above(meta.accept_above, meta.accept_relations_above)
         rules = NameRules(post.text, self.entities.extractor.spec.types)
         mentions = [replace(m, type=rules.type_of(m.type, post.as_read(m))) for m in kept.mentions]
         links = [(x.head, x.tail, x.type, p) for x, p in zip(kept.links, kept.link_scores, strict=True)]
-        return _Named(mentions, [*kept.scores], links)
+        read_to = None
+        if words_read < len(post.words):
+            read_to = post.words[words_read - 1].end if words_read else 0
+        return _Named(mentions, [*kept.scores], links, read_to)
 
     def _relations(
         self,
         posts: Sequence[ReadPost],
         named: Sequence[_Named],
-        texts_read: Mapping[str, tuple[bool, ...]],
+        known: Sequence[tuple[bool, ...]],
     ) -> list[tuple[Relation, ...]]:
         if self._relating is None:
             return [() for _ in posts]
         if self._relating is self.relations:
-            said = self._asked_of_pairs(posts, named, texts_read)
+            said = self._asked_of_pairs(posts, named, known)
         else:
             said = [n.links for n in named]
         return [self._told(post, n, links) for post, n, links in zip(posts, named, said, strict=True)]
@@ -246,14 +269,14 @@ class Finder:
         self,
         posts: Sequence[ReadPost],
         named: Sequence[_Named],
-        texts_read: Mapping[str, tuple[bool, ...]],
+        known: Sequence[tuple[bool, ...]],
     ) -> list[list[Link]]:
         """What the extractor of relations says of each pair that one of them may join."""
         assert self.relations is not None
         questions = PairQuestions(self.relations.extractor, self._readers[1], self.tells)
-        for row, (post, n) in enumerate(zip(posts, named, strict=True)):
+        for row, (post, n, by) in enumerate(zip(posts, named, known, strict=True)):
             # its languages may be fewer than those of the extractor of entities
-            if texts_read[post.text][1]:
+            if by[1]:
                 questions.add(row, post, n.mentions)
         answers: list[list[Link]] = [[] for _ in posts]
         for row, link in questions.ask(self.relations.meta.accept_above):
@@ -281,14 +304,14 @@ def _telling(relating: LoadedExtractor | None, *, everything: bool) -> Telling:
 
 
 def _to_read(
-    asked: Sequence[tuple[str, str]], texts_read: Mapping[str, tuple[bool, ...]]
-) -> dict[tuple[str, str], ReadPost]:
+    asked: Sequence[_Asked], texts_read: Mapping[tuple[str, str | None], tuple[bool, ...]]
+) -> dict[_Asked, ReadPost]:
     """The different posts whose language the extractor of entities knows and that have a word."""
     posts = {}
-    for text, context in dict.fromkeys(asked):
-        known = text in texts_read and texts_read[text][0]
-        if known and (words := placed_words(text)):
-            posts[text, context] = ReadPost(text, words, context)
+    for text, context, said in dict.fromkeys(asked):
+        by = texts_read.get((text, said))
+        if by and by[0] and (words := placed_words(text)):
+            posts[text, context, said] = ReadPost(text, words, context)
     return posts
 
 

@@ -14,7 +14,6 @@ from jaxtyping import Float
 from crisislens.domain.assessment import Modality
 from crisislens.features.encode import PostFeatures, collate
 from crisislens.models.base import FusionModel
-from crisislens.nn.batch import FeatureBatch
 from crisislens.nn.widths import FeatureWidths
 
 __all__ = ["head_logits"]
@@ -45,17 +44,8 @@ def head_logits(
             # empty posts fill the last batch up: its size must be that of all others
             batch = collate([*rows, *[PostFeatures()] * (_BATCH - len(rows))], widths)
             for name, model in models.items():
-                shown = batch if given is None else _only(batch, given[name])
+                shown = batch if given is None else batch.only(given[name])
                 parts[name].append(model(shown).float().numpy()[: len(rows)])
     return {
         name: np.concatenate(rows) if rows else np.zeros((0, 0), np.float32) for name, rows in parts.items()
     }
-
-
-def _only(batch: FeatureBatch, modalities: Sequence[Modality]) -> FeatureBatch:
-    """A batch without what a model was never trained on."""
-    everyone = torch.ones(len(batch), dtype=torch.bool)
-    for name, features in batch.modalities().items():
-        if name in ("text", "image") and name not in modalities:
-            batch = batch.map(**{name: features.without(everyone)})
-    return batch

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from crisislens.core import assets
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.language import detect_language
+from crisislens.data.language_tags import primary_language
 from crisislens.domain.assessment import Modality, TaskAssessment
 from crisislens.domain.place_types import PLACE_ANSWERS, UNCLEAR
 from crisislens.domain.place_types import TASK as PLACE_QUESTION
@@ -27,13 +28,14 @@ from crisislens.models.artifact import load_artifact, read_meta
 from crisislens.pipeline.annotator import Answers
 from crisislens.pipeline.bundle import BUNDLE, Bundle
 from crisislens.pipeline.heads import head_logits
+from crisislens.pipeline.heard import too_little
 from crisislens.pipeline.judgment import evidence_kind, judge
-from crisislens.pipeline.readable import not_read
+from crisislens.pipeline.readable import FEWEST_LETTERS, language_of, not_read
 
 __all__ = ["PlaceTypes", "Places", "place_bundle"]
 
-_REVISION = 1
-_PLACES_REVISION = 2
+_REVISION = 2
+_PLACES_REVISION = 3
 _TASK = "place_type"
 _UNCLEAR = "Nothing in the post says at what kind of place it was made."
 
@@ -96,6 +98,7 @@ class PlaceTypes:
 
     def __init__(self, bundle: Bundle | None = None) -> None:
         self._given = bundle is not None
+        self._answers: Answers | None = None
         self._take(bundle or place_bundle())
 
     def _take(self, bundle: Bundle) -> None:
@@ -106,6 +109,7 @@ class PlaceTypes:
 
     def attach(self, answers: Answers) -> None:
         """Takes the model that was trained on the features which the analyst makes, if one ships."""
+        self._answers = answers
         if self._given:
             return
         encoder = answers.encoder.encoders.known_as()
@@ -130,22 +134,46 @@ class PlaceTypes:
         logits = head_logits(
             {PLACE_QUESTION: self._loaded.model}, encoded.features, self._loaded.meta.widths
         )[PLACE_QUESTION]
-        languages = {text: detect_language(text) for text in dict.fromkeys(encoded.texts)}
-        rows = zip(encoded.features, logits, encoded.texts, strict=True)
-        return [{"place_type": self._judge(features, one, languages[text])} for features, one, text in rows]
+        # in a crisis half of the posts repeat another one
+        keys = [(text, post.lang) for text, post in zip(encoded.texts, posts, strict=True)]
+        unread = {key: self._unread(*key) for key in dict.fromkeys(keys)}
+        rows = zip(posts, encoded.features, logits, keys, strict=True)
+        return [
+            {"place_type": self._judge(post, features, one, unread[key])} for post, features, one, key in rows
+        ]
+
+    def _unread(self, text: str, given: str | None) -> str | None:
+        """Why a text is not read: the models of the tasks do not, or the model of places does not. Only of
+        the former is known how they tell the language of a text that the detector leaves undecided.
+        """
+        known = self.bundle.config.languages
+        if self._answers is None:
+            return not_read(detect_language(text), known)
+        answers = self._answers
+        found = language_of(text, given, answers.languages, answers.encoder.encoders.text)
+        # "!!" beside a photo says nothing in any language
+        if found.unread is not None or sum(c.isalpha() for c in text) < FEWEST_LETTERS:
+            return found.unread
+        return not_read(found.language, known, marked=primary_language(given) is not None)
 
     def _judge(
-        self, features: PostFeatures, logits: Float[np.ndarray, " c"], language: str | None
+        self,
+        post: Post,
+        features: PostFeatures,
+        logits: Float[np.ndarray, " c"],
+        unread: str | None,
     ) -> TaskAssessment:
         config = self.bundle.config
+        evidence = evidence_kind(
+            text=features.text_pooled is not None, image=features.image_pooled is not None
+        )
         found = judge(
             logits,
             space=PLACE_ANSWERS,
             task=config.tasks[PLACE_QUESTION],
-            evidence=evidence_kind(
-                text=features.text_pooled is not None, image=features.image_pooled is not None
-            ),
-            unread=not_read(language, config.languages),
+            evidence=evidence,
+            unread=unread,
+            doubt=post.doubt or (too_little(post.text) if evidence == "text" else None),
         )
         if found.label == UNCLEAR and not found.abstained:
             return found.model_copy(update={"abstained": True, "reason": _UNCLEAR})

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from crisislens.data.language import detect_language
 from crisislens.data.words import merge_spans
 from crisislens.domain.assessment import Modality
 from crisislens.domain.post import Post
@@ -16,9 +15,11 @@ from crisislens.explain.contribution import coalition_logits, modality_shapley
 from crisislens.explain.heat import describe_heat
 from crisislens.explain.rationalizer import PostRationale, Rationalizer
 from crisislens.features.encode import EncodedPosts, collate
+from crisislens.nn.batch import FeatureBatch
 from crisislens.pipeline.annotator import Answers
+from crisislens.pipeline.readable import language_of
 
-__all__ = ["RationaleAnnotator", "build", "patch_heat", "text_spans"]
+__all__ = ["RationaleAnnotator", "as_clause", "build", "patch_heat", "text_spans"]
 
 _DIGITS = 4
 _HEAT_DIGITS = 3
@@ -54,28 +55,26 @@ class RationaleAnnotator:
 
     def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
         """The rationale of each post."""
-        foreign = [self._foreign(text) for text in encoded.texts]
+        unread = [self._unread(*row) for row in zip(posts, encoded.texts, strict=True)]
         photos = [f.image_tokens if self._sees_photos else None for f in encoded.features]
         # in a language that it never learned the model would mark words at random
-        texts = ["" if language else post.text for post, language in zip(posts, foreign, strict=True)]
+        texts = ["" if why else post.text for post, why in zip(posts, unread, strict=True)]
         found = self.rationalizer.find(texts, photos)
         contributions = self._contributions(encoded)
-        return [{"rationale": self._record(*row)} for row in zip(found, foreign, contributions, strict=True)]
+        return [{"rationale": self._record(*row)} for row in zip(found, unread, contributions, strict=True)]
 
-    def _foreign(self, cleaned: str) -> str | None:
-        language, known = detect_language(cleaned), self.rationalizer.loaded.config.languages
-        return language if language and known and language not in known else None
+    def _unread(self, post: Post, cleaned: str) -> str | None:
+        """Why the rationale model does not read a text, or None where it does."""
+        loaded = self.rationalizer.loaded
+        return language_of(cleaned, post.lang, loaded.config.languages, loaded.text.encoder).unread
 
     def _record(
-        self, found: PostRationale, foreign: str | None, contributions: dict[str, Contribution]
+        self, found: PostRationale, unread: str | None, contributions: dict[str, Contribution]
     ) -> Rationale:
         config = self.rationalizer.loaded.config
         note = None
-        if foreign:
-            note = (
-                f"text seems to be in another language ({foreign}) than rationales were learned from; no "
-                f"words are marked"
-            )
+        if unread:
+            note = f"{as_clause(unread)}; no words are marked"
         elif not found.words:
             note = "there is no text to read; no words are marked"
         elif not any(found.chosen):
@@ -95,15 +94,12 @@ class RationaleAnnotator:
         if self._answers is None or not encoded.features:
             return out
         batch = collate(encoded.features, self._answers.encoder.encoders.widths())
-        # only what a post has can have contributed
-        there: list[list[str]] = [[] for _ in encoded.features]
-        for name, modality in batch.modalities().items():
-            for i in modality.present.nonzero()[:, 0].tolist():
-                there[i].append(name)
+        everything = frozenset(batch.modalities())
         for task, loaded in self._answers.models.items():
-            logits = coalition_logits(loaded.model, batch)
-            everything = frozenset(batch.modalities())
-            for i, names in enumerate(there):
+            # what is kept from a model moves no answer of it
+            shown = batch.only(loaded.meta.modalities)
+            logits = coalition_logits(loaded.model, shown)
+            for i, names in enumerate(_there(shown)):
                 best = int(logits[everything][i].argmax())
                 worth = {coalition: float(rows[i, best]) for coalition, rows in logits.items()}
                 values = modality_shapley(names, worth.__getitem__)
@@ -113,6 +109,24 @@ class RationaleAnnotator:
                     values={name: round(v, _DIGITS) for name, v in values.items()},
                 )
         return out
+
+
+def _there(batch: FeatureBatch) -> list[list[str]]:
+    """For each post the modalities that it has: only those can have contributed."""
+    there: list[list[str]] = [[] for _ in range(len(batch))]
+    for name, modality in batch.modalities().items():
+        for i in modality.present.nonzero()[:, 0].tolist():
+            there[i].append(name)
+    return there
+
+
+def as_clause(sentence: str) -> str:
+    """A sentence as a part of another one.
+
+    >>> as_clause("The text is in another language.")
+    'the text is in another language'
+    """
+    return f"{sentence[0].lower()}{sentence[1:].rstrip('.')}"
 
 
 def text_spans(found: PostRationale) -> tuple[TextSpan, ...]:

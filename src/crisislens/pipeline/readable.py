@@ -28,25 +28,23 @@ import re
 from dataclasses import dataclass
 
 from crisislens.data.language import detect_language
+from crisislens.data.language_tags import primary_language
 from crisislens.data.romanized import romanized
 from crisislens.encoders.base import TextEncoder
 
-__all__ = ["UNKNOWN", "Readable", "language_of", "not_read", "whole_words"]
+__all__ = ["FEWEST_LETTERS", "UNKNOWN", "Readable", "language_of", "not_read", "whole_words"]
 
 ENGLISH = "en"
 UNKNOWN = "und"
 """The code of texts whose language nobody can tell (BCP 47)."""
+FEWEST_LETTERS = 4
+"""A text of fewer letters says nothing in any language."""
 _ENGLISH_SHARE = 0.7
 _CONFIRMED_SHARE = 0.5
 _UNKNOWN = "Nobody can tell which language the text is in, so no model is trusted to read it."
 _ROMANIZED = "The text seems to be {name} in Latin letters, which no model was shown to read."
 _OTHER_LETTERS = frozenset({"ar", "bn", "hi", "ne", "ur"})
-_FEWEST_LETTERS = 4
 _WORD = re.compile(r"[^\W\d_]{2,}")
-# BCP 47 and Twitter's codes for "we do not know" and "there are no words"
-_NO_LANGUAGE = re.compile(r"^(und|zxx|mis|mul|art|q[a-t][a-z])$")
-# codes that platforms still use, and what they are now
-_RENAMED = {"in": "id", "iw": "he", "ji": "yi", "jw": "jv"}
 
 
 @dataclass(frozen=True)
@@ -73,10 +71,10 @@ def language_of(text: str, given: str | None, known: tuple[str, ...], encoder: T
         encoder: The text encoder, whose vocabulary tells English words where nothing else does.
     """
     detected = detect_language(text)
-    said = _primary(given)
+    said = primary_language(given)
     language = said or detected
     letters = sum(c.isalpha() for c in text)
-    if not known or letters < _FEWEST_LETTERS:
+    if not known or letters < FEWEST_LETTERS:
         return Readable(language, None)
     # a platform says "hi" of Hindi in any letters; what it calls English or French is believed
     if (said is None or said in _OTHER_LETTERS) and (name := romanized(text)) is not None:
@@ -127,17 +125,3 @@ def whole_words(text: str, encoder: TextEncoder) -> float:
     spans = set(tokens.offsets)
     seen = [span for span in words if span[1] <= read_until]
     return sum(span in spans for span in seen) / len(seen) if seen else 0.0
-
-
-def _primary(tag: str | None) -> str | None:
-    """The language of a tag, `pt` of `pt-BR`; None where the tag names none.
-
-    >>> _primary("pt-BR"), _primary("und"), _primary(None)
-    ('pt', None, None)
-    """
-    if not tag:
-        return None
-    code = tag.replace("_", "-").split("-")[0].strip().lower()
-    if not code.isalpha() or not 2 <= len(code) <= 3 or _NO_LANGUAGE.match(code):
-        return None
-    return _RENAMED.get(code, code)

@@ -36,30 +36,32 @@ class Windows:
 
     Attributes:
         parts: In the order of the text; at least one.
-        rest: Characters before the last `LAST_WINDOWS` ones, which nobody reads.
+        rest: Characters that nobody reads: those before the last `LAST_WINDOWS` ones, and those that
+            were left out of the text before (`data.text.clean_ends`).
     """
 
     parts: tuple[str, ...]
     rest: int = 0
 
 
-def windows_of(text: str, encoder: TextEncoder) -> Windows:
+def windows_of(text: str, encoder: TextEncoder, left_out: int = 0) -> Windows:
     """Cuts a text into windows; one where an encoder reads all of it at once.
 
     Arguments:
         text: The cleaned text.
         encoder: The text encoder.
+        left_out: Characters that the text had in its middle before it was cleaned.
     """
     [tokens] = encoder.tokenize([text])
     if not tokens.truncated:
-        return Windows((text,))
+        return Windows((text,), left_out)
     # an encoder with short sight is given less
     most = min(WINDOW_CHARACTERS, max(end for _, end in tokens.offsets))
     first, behind = _from_the_start(text, most, MOST_WINDOWS - LAST_WINDOWS)
     last, rest = _from_the_start(behind, most, LAST_WINDOWS)
     if rest:
         last, rest = _from_the_end(behind, most, LAST_WINDOWS)
-    return Windows(tuple(part for part in (*first, *last) if part) or (text,), len(rest))
+    return Windows(tuple(part for part in (*first, *last) if part) or (text,), len(rest) + left_out)
 
 
 def _from_the_start(text: str, most: int, count: int) -> tuple[list[str], str]:

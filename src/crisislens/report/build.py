@@ -22,6 +22,7 @@ from crisislens.report.atlas import kind_rows, place_rows
 from crisislens.report.cards import CardMaker, PostCard
 from crisislens.report.changes import Changes, Earlier
 from crisislens.report.chart import draw_chart
+from crisislens.report.fields import field_of
 from crisislens.report.geography import Geography
 from crisislens.report.grounds import Grounds
 from crisislens.report.groups import Groups
@@ -255,7 +256,7 @@ def _schema(meta: ReportMeta) -> str:
         labels = [[label.name, label.words, lane_of(label)] for label in task.task.labels]
         tasks.append(
             {
-                "name": task.name,
+                "name": field_of(task.name),
                 "title": task.title,
                 "several": task.task.several,
                 "relevance": only_relevance(task.task),

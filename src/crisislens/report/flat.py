@@ -3,7 +3,8 @@
 One row a post. Columns: the post, what its assessment rests on, the entities and relations of its text, per
 task `T_label` (the most probable one; empty where several may hold and surely none does), `T_labels` (those
 that hold; empty where it is not sure), `T_confidence`, `T_not_sure`, `T_reason` and a `T_p_CLASS` for each
-class, then places and the provenance. The columns follow from the first assessment: all of a run have the
+class, then places and the provenance; of a question called `location` or `place_type` they begin with
+`answer_`. The columns follow from the first assessment: all of a run have the
 same tasks and classes.
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 from crisislens.core.errors import DataError
 from crisislens.domain.assessment import Assessment
 from crisislens.report.display import utc
+from crisislens.report.fields import field_of
 from crisislens.report.named import entity_texts, relation_texts
 
 __all__ = ["columns_of", "row_of", "spreadsheet_cell"]
@@ -66,6 +68,10 @@ _PROVENANCE = {
 }
 
 
+# with these names a question's columns would be those of the place
+_TAKEN = ("location", "place_type")
+
+
 def columns_of(assessment: Assessment | None) -> dict[str, str]:
     """The columns with their kinds (`string`, `float`, `bool`, `time`, `list`), as the first assessment of a
     run has them; None for a run without any.
@@ -73,7 +79,8 @@ def columns_of(assessment: Assessment | None) -> dict[str, str]:
     columns = dict(_POST)
     if assessment is None:
         return {**columns, **_PLACE, **_PROVENANCE}
-    for name, task in assessment.tasks.items():
+    for question, task in assessment.tasks.items():
+        name = field_of(question, _TAKEN)
         columns |= {
             f"{name}_label": "string",
             f"{name}_labels": "list",
@@ -108,7 +115,8 @@ def row_of(assessment: Assessment, columns: dict[str, str]) -> dict[str, Any]:
         "relations": relation_texts(assessment),
         "urgency": assessment.urgency,
     }
-    for name, task in assessment.tasks.items():
+    for question, task in assessment.tasks.items():
+        name = field_of(question, _TAKEN)
         # the strongest of labels that do not hold is no answer: "warning" would be read off each calm post
         label = None if task.none_holds else task.label
         row |= {f"{name}_label": label, f"{name}_labels": list(task.labels)}

@@ -6,7 +6,8 @@ relations are null where the run found none or did not look for them; only names
 the like are there, because a person's name on a map says where somebody is.
 
 Of each question `T` there are the labels that hold (null where the model is not sure, or none holds), the one
-that it leans to, and how sure the strongest of them is.
+that it leans to, and how sure the strongest of them is; `answer_T` where `T` is the name of something else
+here.
 """
 
 import json
@@ -14,6 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from crisislens.domain.assessment import Assessment, TaskAssessment
+from crisislens.report.display import utc
+from crisislens.report.fields import field_of
 from crisislens.report.named import entity_texts, relation_texts
 from crisislens.runs.sinks import FileSink, Record, pour
 
@@ -69,7 +72,7 @@ def feature(assessment: Assessment) -> dict[str, object] | None:
         return None
     properties: dict[str, object] = {
         "id": post.id,
-        "created_at": post.created_at.isoformat() if post.created_at else None,
+        "created_at": utc(post.created_at).isoformat() if post.created_at else None,
         "event": post.event,
         "url": post.url,
         "source": where.source,
@@ -83,8 +86,10 @@ def feature(assessment: Assessment) -> dict[str, object] | None:
         "entities": " | ".join(entity_texts(assessment, only=_ON_MAPS)) or None,
         "relations": " | ".join(relation_texts(assessment, only=_ON_MAPS)) or None,
     }
-    for name, task in {**assessment.tasks, "place_type": assessment.place_type}.items():
-        properties |= _answer(name, task)
+    taken = {*properties, "place_type"}
+    for name, task in assessment.tasks.items():
+        properties |= _answer(field_of(name, taken), task)
+    properties |= _answer("place_type", assessment.place_type)
     point = [round(where.lon, _DECIMALS), round(where.lat, _DECIMALS)]
     return {"type": "Feature", "geometry": {"type": "Point", "coordinates": point}, "properties": properties}
 

@@ -49,23 +49,33 @@ class LabelCount:
         places: Posts by the name of the place where they are.
         times: Posts by time.
         best: The most urgent posts, each message once.
+        own: The same without posts that a graver answer shows elsewhere: those of its lane.
     """
 
-    def __init__(self, task: Task, label: Label, best: Best) -> None:
+    def __init__(self, task: Task, label: Label, best: Best, own: Best) -> None:
         self.task, self.label = task, label
         self.posts = 0
         self.places: Counter[str] = Counter()
         self.times = TimeHistogram()
-        self.best = best
+        self.best, self.own = best, own
 
-    def add(self, assessment: Assessment, position: int, place: str) -> None:
-        """Takes a post into account that has this answer."""
+    def add(self, assessment: Assessment, position: int, place: str, *, graver: bool) -> None:
+        """Takes a post into account that has this answer.
+
+        Arguments:
+            assessment: What is said of the post.
+            position: Its position in the run, counted from 1.
+            place: What its place is called.
+            graver: Whether another answer puts it into a graver lane.
+        """
         self.posts += 1
         if place in self.places or len(self.places) < _MOST_PLACES:
             self.places[place] += 1
         if assessment.post.created_at is not None:
             self.times.add(assessment.post.created_at, informative=False)
         self.best.add(assessment, position)
+        if not graver:
+            self.own.add(assessment, position)
 
 
 class LabelTallies:
@@ -87,17 +97,21 @@ class LabelTallies:
                 continue
             for label in task.labels:
                 if not label.nothing:
-                    best = Best(self._tasks, groups, size=_KEPT, naming=naming)
-                    self._counts[task.question, label.name] = LabelCount(task, label, best)
+                    best, own = (Best(self._tasks, groups, size=_KEPT, naming=naming) for _ in range(2))
+                    self._counts[task.question, label.name] = LabelCount(task, label, best, own)
 
     def add(self, assessment: Assessment, position: int) -> None:
         """Takes a post into account."""
         place = self._naming.of(assessment)
+        found = []
         for task in self._tasks:
             for name in answers_of(task, assessment.tasks.get(task.question)):
-                found = self._counts.get((task.question, name))
-                if found is not None:
-                    found.add(assessment, position, place)
+                count = self._counts.get((task.question, name))
+                if count is not None:
+                    found.append(count)
+        is_grave = any(lane_of(count.label) == "grave" for count in found)
+        for count in found:
+            count.add(assessment, position, place, graver=is_grave and lane_of(count.label) != "grave")
 
     def __iter__(self) -> Iterator[LabelCount]:
         return iter(self._counts.values())

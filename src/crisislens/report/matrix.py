@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crisislens.report.display import number
+from crisislens.report.fields import field_of
 from crisislens.report.model import ReportTask
 from crisislens.report.overview import link, mostly_unsure
 from crisislens.report.tally import NOT_SURE, Tally
@@ -73,7 +74,7 @@ def _answers(task: ReportTask) -> dict[str, str]:
 def _cell(
     count: int, most: int, down: ReportTask | None, r: str, across: ReportTask | None, c: str, says: str
 ) -> MatrixCell:
-    filters = {task.name: value for task, value in ((down, r), (across, c)) if task is not None}
+    filters = {field_of(task.name): value for task, value in ((down, r), (across, c)) if task is not None}
     # the square root, because one large cell (not humanitarian, no damage) would leave all others white
     heat = max(1, round(_HEAT_STEPS * (count / most) ** 0.5)) if count and most else 0
     return MatrixCell(

@@ -3,7 +3,10 @@ name, by the nearest named point of the base map.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.place import GeoLocation
@@ -16,7 +19,11 @@ PERSON = " (a person?)"
 """Stands behind a place's name where a person's name contains it."""
 _NEAR_KM = 1.0
 _EARTH_KM = 6371.0
+# a little more than is near, so that no rounding puts a near point two cubes away
+_CUBE_KM = 1.001 * _NEAR_KM
 _PERSON_TYPES = frozenset({"PER", "PERSON"})
+
+_Cube = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,8 @@ class Naming:
         if where.place is not None or not self.points:
             return spot_name(where)
         here = (where.lon, where.lat)
-        far, name = min((distance_km(here, point), name) for name, point in self.points)
+        near = [(distance_km(here, point), name) for name, point in self._around(here)]
+        far, name = min(near, default=(math.inf, ""))
         return f"near {name}" if far <= _NEAR_KM else ""
 
     def of(self, assessment: Assessment) -> str:
@@ -58,9 +66,33 @@ class Naming:
         name = self.name(assessment.location)
         return name + PERSON if is_person(assessment) else name
 
+    @cached_property
+    def _cubes(self) -> dict[_Cube, list[tuple[str, Point]]]:
+        """The points by the cube of space that they are in: to compare each post with every point of a
+        large map would take hours.
+        """
+        cubes: dict[_Cube, list[tuple[str, Point]]] = {}
+        for name, point in self.points:
+            cubes.setdefault(_cube_of(point), []).append((name, point))
+        return cubes
+
+    def _around(self, here: Point) -> Iterator[tuple[str, Point]]:
+        """The points in the cube of a place and in those beside it, which are all within its side."""
+        x, y, z = _cube_of(here)
+        for i, j, k in product((-1, 0, 1), repeat=3):
+            yield from self._cubes.get((x + i, y + j, z + k), ())
+
 
 BY_TEXT = Naming()
 """By what texts name alone."""
+
+
+def _cube_of(point: Point) -> _Cube:
+    """Which cube holds a point of the globe; there, unlike in degrees, poles and date line are no edges."""
+    lon, lat = (math.radians(x) for x in point)
+    on_globe = (math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat))
+    x, y, z = (math.floor(_EARTH_KM * value / _CUBE_KM) for value in on_globe)
+    return x, y, z
 
 
 def spot_name(where: GeoLocation) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from crisislens.report.display import moment, number, shorten
+from crisislens.report.fields import field_of
 from crisislens.report.labels import LabelCount, LabelTallies, Trend, trend_of
 from crisislens.report.overview import exactly, link
 from crisislens.report.tally import lane_of
@@ -137,7 +138,7 @@ def _row(count: LabelCount, named: Sequence[str], most: int, timeline: Timeline 
     says = ""
     if bars:
         says = f"{number(trend.last)} posts in the last quarter of the time, {number(trend.before)} before"
-    whole = _plain(label.words, count.posts, "all places", link(**{task.question: label.name}))
+    whole = _plain(label.words, count.posts, "all places", link(**{field_of(task.question): label.name}))
     return NeedRow(
         title=label.words,
         tone=lane_of(label),
@@ -152,7 +153,7 @@ def _row(count: LabelCount, named: Sequence[str], most: int, timeline: Timeline 
 
 def _cells(count: LabelCount, named: Sequence[str], most: int) -> tuple[NeedCell, ...]:
     """Posts at each place, at all other places, and at none."""
-    title, answer = count.label.words, {count.task.question: count.label.name}
+    title, answer = count.label.words, {field_of(count.task.question): count.label.name}
     cells = [_cell(count, name, count.places[name], most) for name in named]
     nowhere = count.places[""]
     elsewhere = count.posts - nowhere - sum(cell.count for cell in cells)
@@ -165,7 +166,8 @@ def _cells(count: LabelCount, named: Sequence[str], most: int) -> tuple[NeedCell
 def _cell(count: LabelCount, place: str, posts: int, most: int) -> NeedCell:
     # the square root, because one large cell would leave all others white
     heat = max(1, round(_HEAT_STEPS * (posts / most) ** 0.5)) if posts else 0
-    where = link(**{count.task.question: count.label.name, "place": exactly(place)}) if posts else ""
+    answer = {field_of(count.task.question): count.label.name}
+    where = link(**answer, place=exactly(place)) if posts else ""
     return NeedCell(posts, number(posts), heat, where, f"{count.label.words}, {place}: {number(posts)} posts")
 
 
@@ -181,7 +183,7 @@ def _sparks(count: LabelCount, counts: Sequence[int], bars: Sequence[Bar]) -> tu
             continue
         height = round(max(1.5, _HEIGHT * posts / most), 1)
         start, end = (moment(when).replace(" ", "T") for when in (bar.start, bar.end))
-        where = link(**{count.task.question: count.label.name, "from": start, "until": end})
+        where = link(**{field_of(count.task.question): count.label.name, "from": start, "until": end})
         says = f"{count.label.words}, {moment(bar.start)} UTC: {number(posts)} posts"
         found.append(Spark(i, round(_HEIGHT - height, 1), height, posts, where, says))
     return tuple(found)

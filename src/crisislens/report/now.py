@@ -2,10 +2,11 @@
 records for the template.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crisislens.report.display import number
+from crisislens.report.fields import field_of
 from crisislens.report.labels import LabelCount, LabelTallies
 from crisislens.report.languages import language_name
 from crisislens.report.lines import Line
@@ -16,7 +17,6 @@ from crisislens.report.unread import Unread
 __all__ = ["Lane", "LaneLink", "UnreadRow", "lanes", "most_urgent", "unread_rows"]
 
 _SHOWN = 8
-_ALL_KEPT = 1_000  # no answer keeps so many
 _SHOWN_UNREAD = 3
 
 
@@ -58,39 +58,38 @@ def lanes(tallies: LabelTallies) -> tuple[Lane, ...]:
     read as a call.
     """
     made = []
-    graver: set[str] = set()
     for key, title, empty in (
         ("grave", "Calls for help and people in danger", "No post was surely read so."),
         ("warm", "Warnings and damage", "No post was surely read so."),
     ):
         asked = [count for count in tallies if lane_of(count.label) == key]
         if asked:
-            made.append(_lane(key, title, empty, tallies.of_tone(key), graver))
-        graver.add(key)
+            made.append(_lane(key, title, empty, tallies.of_tone(key)))
     return tuple(made)
 
 
-def _lane(key: str, title: str, empty: str, counts: Sequence[LabelCount], graver: Collection[str]) -> Lane:
+def _lane(key: str, title: str, empty: str, counts: Sequence[LabelCount]) -> Lane:
     links = [
         LaneLink(
             count.label.words,
             lane_of(count.label),
             number(count.posts),
-            link(**{count.task.question: count.label.name}),
+            link(**{field_of(count.task.question): count.label.name}),
         )
         for count in counts
     ]
-    own = [
-        line for line in most_urgent(counts, _ALL_KEPT) if not any(chip.tone in graver for chip in line.chips)
-    ]
+    own = _in_order([line for count in counts for line in count.own.lines()])
     return Lane(key, title, empty, tuple(links), tuple(own[:_SHOWN]))
 
 
 def most_urgent(counts: Sequence[LabelCount], most: int) -> list[Line]:
     """The most urgent posts of several answers, each post once."""
-    different = {line.position: line for count in counts for line in count.best.lines()}
-    order = sorted(different.values(), key=lambda line: (-line.urgency, line.position))
-    return order[:most]
+    return _in_order([line for count in counts for line in count.best.lines()])[:most]
+
+
+def _in_order(lines: Sequence[Line]) -> list[Line]:
+    different = {line.position: line for line in lines}
+    return sorted(different.values(), key=lambda line: (-line.urgency, line.position))
 
 
 def unread_rows(unread: Unread) -> tuple[UnreadRow, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from crisislens.report.display import lines_of, moment, number, shorten, visible
+from crisislens.report.fields import field_of
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportMeta
 from crisislens.report.selection import ClusterSeen
@@ -101,7 +102,7 @@ def tiles(tally: Tally, failed: int, repeats: int = 0) -> tuple[Tile, ...]:
             if not label.counted or mostly_unsure(tally, name):
                 continue
             count = tally.answers[name][label.name]
-            where = link(**{name: label.name}) if count else ""
+            where = link(**{field_of(name): label.name}) if count else ""
             found.append(Tile(label.words, number(count), of(count, tally.posts, "posts"), where))
     # by task: nearly every post has one answer that is not sure, most often severity, which says nothing
     counts = {name: answers[NOT_SURE] for name, answers in tally.answers.items()}
@@ -112,11 +113,8 @@ def tiles(tally: Tally, failed: int, repeats: int = 0) -> tuple[Tile, ...]:
         told = [name for name in others if name not in tally.never_sure]
         rest = "".join(f"; {words[name]} {number(counts[name])}" for name in told)
         detail = f"about {words[first]}{rest}"
-        found.append(
-            Tile(
-                "Not sure", number(counts[first]), detail, link(**{first: NOT_SURE}) if counts[first] else ""
-            )
-        )
+        where = link(**{field_of(first): NOT_SURE}) if counts[first] else ""
+        found.append(Tile("Not sure", number(counts[first]), detail, where))
     if tally.unread:
         found.append(_unread_tile(tally))
     if tally.photos:

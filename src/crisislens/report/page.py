@@ -22,6 +22,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from crisislens.report.display import instant, number, percent, visible
+from crisislens.report.fields import field_of
 from crisislens.report.languages import language_name
 
 __all__ = ["asset", "digest", "environment", "policy", "script", "style"]
@@ -57,6 +58,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(number=number, percent=percent, instant=instant, language=language_name, line=_line)
+    made.filters["field_of"] = field_of
     return made
 
 

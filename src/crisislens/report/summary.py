@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from crisislens.domain.assessment import FailedPost
 from crisislens.report.changes import Changes
 from crisislens.report.display import number, percent, visible
+from crisislens.report.fields import field_of
 from crisislens.report.geography import Geography
 from crisislens.report.grounds import NAMED, Ground, Grounds
 from crisislens.report.labels import LabelCount, LabelTallies, trend_of
@@ -180,7 +181,8 @@ def _numbers(run: Counted) -> list[Statement]:
                 count = tally.answers[name][label.name]
                 text = f"{label.words}: {number(count)} of them."
                 ground = run.grounds.of(name, label.name) if count else run.grounds.of("all")
-                found.append(_on_ground(text, ground, link(**{name: label.name}) if count else _ALL))
+                where = link(**{field_of(name): label.name}) if count else _ALL
+                found.append(_on_ground(text, ground, where))
     graves = run.labels.of_tone("grave")
     if graves:
         # in one line: where and when stands among the needs
@@ -201,7 +203,7 @@ def _of_tones(run: Counted, *tones: str) -> list[Statement]:
             trend = trend_of(count.times.counts(run.timeline.bars), run.timeline.covered)
             if trend.word in ("rising", "falling"):
                 parts.append(f"{trend.word} ({number(trend.last)} lately, {number(trend.before)} before)")
-        where = link(**{count.task.question: count.label.name})
+        where = link(**{field_of(count.task.question): count.label.name})
         text = "; ".join(parts) + "."
         found.append(_resting(text, _ids(count.best.lines()), count.posts, where))
     return found or [_on_all(run, "No post was surely read so.")]
@@ -281,7 +283,7 @@ def _uncertain(run: Counted) -> list[Statement]:
         if unsure and tally.posts:
             share = percent(unsure / tally.posts)
             text = f"Not sure about {task.phrase or name}: {_posts(unsure)} ({share})."
-            found.append(_on_ground(text, run.grounds.of(name, NOT_SURE), link(**{name: NOT_SURE})))
+            found.append(_on_ground(text, run.grounds.of(name, NOT_SURE), link(**{field_of(name): NOT_SURE})))
     if run.geography.doubtful():
         found.append(_doubtful(run))
     card = "the model's card"

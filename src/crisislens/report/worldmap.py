@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from crisislens.report.display import number, shorten
 from crisislens.report.geography import Geography, Spot
 from crisislens.report.outline import Frame, outline
-from crisislens.report.overview import link
+from crisislens.report.overview import exactly, link
 
 __all__ = ["Marker", "WorldMap", "draw_map", "hot_frames"]
 
@@ -25,6 +25,9 @@ _MOST_MARKERS = 300
 _MOST_HOT = 6
 _HOT_DEGREES = 4.0
 _WORLD: Frame = (-180.0, -60.0, 180.0, 80.0)
+_WORLD_MARGIN = 2.0
+# nearer to a pole a degree of longitude is nothing
+_FARTHEST = 85.0
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,12 @@ def draw_map(geography: Geography) -> tuple[WorldMap, WorldMap | None] | None:
     if not spots and not regions:
         return None
     home = _middle_of(spots or regions)
-    frame = _page_shaped(home)
+    world = _world_of((*spots, *regions))
+    frame = _page_shaped(home, world)
     detailed = replace(_map(frame, spots, regions, None), home=home)
     if detailed.outside == 0 and frame[2] - frame[0] > 200:
         return detailed, None
-    return detailed, _map(_WORLD, spots, regions, frame)
+    return detailed, _map(world, spots, regions, frame)
 
 
 def hot_frames(geography: Geography) -> tuple[Frame, ...]:
@@ -122,15 +126,17 @@ def _middle_of(spots: Sequence[Spot]) -> Frame:
     """The middle 90 % of posts along each axis, with a margin, and not too narrow."""
     west, east = _middle([(s.middle[0], s.count) for s in spots])
     south, north = _middle([(s.middle[1], s.count) for s in spots])
-    lon, lat = (west + east) / 2, max(-60.0, min(75.0, (south + north) / 2))
     # of a town that many points draw, half as much is worth seeing as around a single one
     least = _LEAST_SPAN if len(spots) < _A_TOWN else _LEAST_SPAN / 2
     wide = max((east - west) * 1.3, least)
     high = max((north - south) * 1.3, least / 2)
+    # what is around the middle must lie on the map as a whole
+    farthest = max(0.0, _FARTHEST - high / 2)
+    lon, lat = (west + east) / 2, max(-farthest, min(farthest, (south + north) / 2))
     return _around(lon, lat, wide, high)
 
 
-def _page_shaped(frame: Frame) -> Frame:
+def _page_shaped(frame: Frame, world: Frame) -> Frame:
     """A frame neither taller nor flatter than what fits a page, which holds another."""
     west, south, east, north = frame
     lon, lat, wide, high = (west + east) / 2, (south + north) / 2, east - west, north - south
@@ -138,17 +144,25 @@ def _page_shaped(frame: Frame) -> Frame:
     wide = max(wide, high * _WIDTH / _TALLEST / shrink)
     high = max(high, wide * shrink * _FLATTEST / _WIDTH)
     if wide > 200:
-        return _WORLD
+        return world
     return _around(lon, lat, wide, high)
 
 
 def _around(lon: float, lat: float, wide: float, high: float) -> Frame:
     return (
         max(lon - wide / 2, -180.0),
-        max(lat - high / 2, -85.0),
+        max(lat - high / 2, -_FARTHEST),
         min(lon + wide / 2, 180.0),
-        min(lat + high / 2, 85.0),
+        min(lat + high / 2, _FARTHEST),
     )
+
+
+def _world_of(spots: Sequence[Spot]) -> Frame:
+    """The world without the empty ends, or with as much of them as has posts."""
+    west, south, east, north = _WORLD
+    latitudes = [spot.middle[1] for spot in spots]
+    lowest, highest = min(latitudes) - _WORLD_MARGIN, max(latitudes) + _WORLD_MARGIN
+    return west, max(-90.0, min(south, lowest)), east, min(90.0, max(north, highest))
 
 
 def _middle(values: Sequence[tuple[float, int]]) -> tuple[float, float]:
@@ -168,7 +182,7 @@ def _middle(values: Sequence[tuple[float, int]]) -> tuple[float, float]:
 def _map(frame: Frame, spots: Sequence[Spot], regions: Sequence[Spot], box: Frame | None) -> WorldMap:
     west, south, east, north = frame
     # a degree of longitude gets shorter towards the poles; the world map takes one mean for all latitudes
-    shrink = math.cos(math.radians((south + north) / 2)) if frame != _WORLD else 0.9
+    shrink = math.cos(math.radians((south + north) / 2)) if east - west < 360 else 0.9
     scale = _WIDTH / ((east - west) * shrink)
     height = round((north - south) * scale, 1)
 
@@ -257,4 +271,4 @@ def _marker(spot: Spot, x: float, y: float, region: bool) -> Marker:
         says = f"{posts}: {names}{more} ({own})" if names else f"{posts} ({own})"
     text = number(spot.count) if spot.count > 1 else ""
     name, _ = spot.names.most_common(1)[0] if spot.names else ("", 0)
-    return Marker(x, y, radius, text, says, region, link(place=name) if name else "", spot.best[1])
+    return Marker(x, y, radius, text, says, region, link(place=exactly(name)) if name else "", spot.best[1])

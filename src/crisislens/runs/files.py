@@ -2,18 +2,15 @@
 a sentence.
 """
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from crisislens.core.errors import RunError
+from crisislens.core.files import FULL_DISK, full_disk
 
 __all__ = ["part_of", "take_place", "writing"]
-
-# a quota that is used up looks to a user like a full disk, and is mended in the same way
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def part_of(path: Path) -> Path:
@@ -49,12 +46,9 @@ def writing(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL_DISK:
             raise
-        raise RunError(
-            f"the disk that holds {where} is full ({error.strerror}); what is finished is kept: make room "
-            f"and start the same command again"
-        ) from error
+        raise RunError(full_disk(where, error)) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from crisislens.serve.addresses import visitor_address
 from crisislens.serve.problems import ProblemError
 from crisislens.serve.service import Service, service_of
 from crisislens.store.records import KeyRow, Role
@@ -36,6 +37,8 @@ __all__ = [
 COOKIE: Final = "crisislens_session"
 _RANKS: Final = {"viewer": 1, "reviewer": 2, "admin": 3}
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+# who watches whether the process lives and takes posts, and the many files of one page
+_FREE: Final = ("/healthz", "/readyz", "/static/")
 _FORMS: Final = ("application/x-www-form-urlencoded",)
 
 
@@ -88,6 +91,10 @@ class Needs:
         service = service_of(request)
         visitor = await _visitor(request, service)
         if visitor is None:
+            # over a socket of this computer nobody has an address, and all would share one count
+            address = visitor_address(request)
+            if address and not request.url.path.startswith(_FREE):
+                service.calls.check(f"address:{address}", "calls of this address")
             if self.role is None:
                 return None
             raise ProblemError(

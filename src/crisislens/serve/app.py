@@ -151,7 +151,7 @@ def roles_of() -> dict[tuple[str, str], str]:
         if len(needs) != 1:
             raise ValueError(f"{route.path} names {len(needs)} roles, and must name one")
         for method in route.methods or ():
-            found[method, route.path] = needs[0].role or "anyone"
+            found[method, route.path_format] = needs[0].role or "anyone"
     return found
 
 

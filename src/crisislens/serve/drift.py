@@ -83,18 +83,18 @@ def drift(days: Sequence[DayRow]) -> list[DriftRow]:
 
 
 def agreement(reviews: Sequence[ReviewRow]) -> list[Agreement]:
-    """By task, of standing reviews of posts that the model answered. Posts that people chose to review are no
-    sample of all posts; read it as a sign, not as the model's accuracy.
+    """By task, of standing reviews of posts that the model answered; that no label holds is an answer too.
+    Posts that people chose to review are no sample of all posts; read it as a sign, not as the model's
+    accuracy.
     """
     counts: dict[str, list[int]] = {}
     for review in reviews:
         for task, labels in review.said.items():
-            model_labels = review.model_said(task)
-            if review.verdict == "unsure" or not model_labels:
+            if review.verdict == "unsure" or review.model_fingerprint is None:
                 continue
             row = counts.setdefault(task, [0, 0])
             row[0] += 1
-            row[1] += review.verdict == "right" or set(labels) == set(model_labels)
+            row[1] += review.verdict == "right" or set(labels) == set(review.model_said(task))
     return [Agreement(task, n, right, *wilson(right, n)) for task, (n, right) in sorted(counts.items())]
 
 

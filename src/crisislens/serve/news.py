@@ -77,6 +77,11 @@ class News:
             return False
         return True
 
+    @property
+    def full(self) -> bool:
+        """Whether as many listen as may."""
+        return self.listeners >= self.most
+
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Counts one listener.
@@ -84,7 +89,7 @@ class News:
         Raises:
             ProblemError: 429 where there are too many.
         """
-        if self.listeners >= self.most:
+        if self.full:
             raise ProblemError(
                 429, f"{self.most} listeners are all that are served at once", {"Retry-After": "10"}
             )

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from crisislens.core.errors import CrisisLensError, StoreFullError
+from crisislens.store.types import without_nul
 
 __all__ = ["PROBLEMS", "Problem", "ProblemError", "problem", "refusal_of"]
 
@@ -105,7 +106,8 @@ def faults(error: RequestValidationError) -> list[Fault]:
     """What is wrong with which field, without the value that was sent."""
     found = []
     for each in error.errors()[:_MOST_FAULTS]:
-        where = ".".join(str(part) for part in each["loc"])
+        # a name of a field may hold half a surrogate pair, which cannot be written
+        where = without_nul(".".join(str(part) for part in each["loc"]))
         found.append(Fault(where=where[:200], what=str(each["msg"])[:300]))
     return found
 

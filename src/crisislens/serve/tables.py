@@ -91,17 +91,22 @@ FORMATS = {
 }
 
 
-def columns_of(rows: Iterable[PostRow], *, authors: bool = False) -> list[Column]:
+def columns_of(rows: Iterable[PostRow], *, authors: bool = False, tasks: Iterable[str] = ()) -> list[Column]:
     """The columns for rows: those of every post, then for each task that any of them has the labels that
     hold, those that the model leans to where it is not sure, how sure it is, and what people say.
 
     Arguments:
-        rows: The first rows of the export; a task that only later rows have is left out of tables.
+        rows: The first rows of the export.
         authors: Whether to name authors.
+        tasks: What later rows may have too; a task that stands in neither is left out of tables.
     """
     columns = [Column(name, *kind) for name, kind in _PLAIN.items() if authors or name not in _AUTHOR]
-    tasks = dict.fromkeys(task for row in rows for task in row.answers)
-    for task in tasks:
+    found: dict[str, None] = {}
+    for row in rows:
+        found |= dict.fromkeys(row.answers)
+        for review in row.reviews:
+            found |= dict.fromkeys(review.said)
+    for task in [*found, *(task for task in tasks if task not in found)]:
         tag = "".join(c if c.isalnum() else "_" for c in task.lower())
         for part, (kind, pattern) in _PARTS.items():
             columns.append(Column(f"{task}_{part}", kind, pattern.format(tag)))
@@ -126,10 +131,14 @@ def flat(row: PostRow) -> dict[str, Any]:
     return values
 
 
-def csv_text(rows: Iterator[PostRow], *, authors: bool = False, hxl: bool = False) -> Iterator[str]:
-    """CSV (RFC 4180, with the byte order mark that Excel asks for), some rows a piece."""
+def csv_text(
+    rows: Iterator[PostRow], *, authors: bool = False, hxl: bool = False, tasks: Iterable[str] = ()
+) -> Iterator[str]:
+    """CSV (RFC 4180, with the byte order mark that Excel asks for), some rows a piece; `tasks` as in
+    `columns_of`.
+    """
     first, rows = _peek(rows)
-    columns = columns_of(first, authors=authors)
+    columns = columns_of(first, authors=authors, tasks=tasks)
     head: list[list[Any]] = [[column.name for column in columns]]
     if hxl:
         head.append([column.tag for column in columns])
@@ -161,13 +170,15 @@ def geojson_text(rows: Iterator[PostRow], *, authors: bool = False) -> Iterator[
     yield "\n]}\n"
 
 
-def parquet_bytes(rows: Iterator[PostRow], *, authors: bool = False) -> Iterator[bytes]:
-    """Parquet with Zstandard, some rows a piece; times in UTC."""
+def parquet_bytes(
+    rows: Iterator[PostRow], *, authors: bool = False, tasks: Iterable[str] = ()
+) -> Iterator[bytes]:
+    """Parquet with Zstandard, some rows a piece; times in UTC; `tasks` as in `columns_of`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     first, rows = _peek(rows)
-    columns = columns_of(first, authors=authors)
+    columns = columns_of(first, authors=authors, tasks=tasks)
     schema = pa.schema([(column.name, _arrow(column.kind)) for column in columns])
     pipe = _Pipe()
     with pq.ParquetWriter(pa.PythonFile(pipe, mode="w"), schema, compression="zstd") as writer:

@@ -29,7 +29,7 @@ from crisislens.store.inserting import (
     version_of,
     versions_of,
 )
-from crisislens.store.models import Post
+from crisislens.store.models import Post, Review
 from crisislens.store.records import Accepted, NewPost, Unread
 from crisislens.store.transaction import Transaction
 from crisislens.store.types import without_nul
@@ -71,6 +71,8 @@ class _Letter:
     cursor: str | None
     dead: Sequence[Unread] = ()
     keep_conflicts: bool = False
+    actor: str = "system"
+    keep_reviewed: bool = False
     answer: "Future[list[Accepted]]" = field(default_factory=Future)
 
 
@@ -100,9 +102,12 @@ class Inbox:
         cursor: str | None,
         dead: Sequence[Unread] = (),
         keep_conflicts: bool = False,
+        actor: str = "system",
+        keep_reviewed: bool = False,
     ) -> "Future[list[Accepted]]":
         """Hands posts over; see `Posts.accept_soon`."""
-        letter = _Letter(without_nul(source), kind, posts, cursor, dead, keep_conflicts)
+        clean = without_nul(source)
+        letter = _Letter(clean, kind, posts, cursor, dead, keep_conflicts, actor, keep_reviewed)
         with self._lock:
             self._waiting.append(letter)
             first = len(self._waiting) == 1
@@ -162,7 +167,7 @@ class Inbox:
         known, erased = known_posts(tx, keys), erased_keys(tx, keys)
         fresh: dict[Key, tuple[NewPost, str]] = {}
         digests = []
-        replaced = self._take_out_older(tx, sent, known)
+        replaced = self._take_out_older(tx, letters, sources, known)
         for source, post in sent:
             key = (source, without_nul(post.external_id))
             digests.append(post_digest(post))
@@ -195,25 +200,40 @@ class Inbox:
         return results
 
     def _take_out_older(
-        self, tx: Transaction, sent: Sequence[tuple[int, NewPost]], known: dict[Key, tuple[int, str, str]]
+        self,
+        tx: Transaction,
+        letters: Sequence[_Letter],
+        sources: Mapping[str, int],
+        known: dict[Key, tuple[int, str, str]],
     ) -> set[Key]:
         """Erases posts of which a later version came, takes them out of `known`, and returns their keys. An
-        earlier version that comes late, from a page that was old, changes nothing.
+        earlier version that comes late, from a page that was old, changes nothing, and no more does one of a
+        post that people reviewed, by who may not take their reviews out.
         """
-        latest: dict[Key, str] = {}
-        for source, post in sent:
-            key = (source, without_nul(post.external_id))
-            if post.edited_at is not None and key in known and known[key][1] != post_digest(post):
-                latest[key] = max(latest.get(key, ""), version_of(post))
+        latest: dict[Key, tuple[str, _Letter]] = {}
+        for letter in letters:
+            for post in letter.posts:
+                key = (sources[letter.source], without_nul(post.external_id))
+                if post.edited_at is None or key not in known or known[key][1] == post_digest(post):
+                    continue
+                version = version_of(post)
+                if key not in latest or latest[key][0] < version:
+                    latest[key] = (version, letter)
         if not latest:
             return set()
-        there = versions_of(tx, [known[key][0] for key in latest])
-        older = {key for key, version in latest.items() if there.get(known[key][0], "") < version}
-        ids = [known.pop(key)[0] for key in sorted(older)]
-        _, photos = erase_posts(tx, ids, "system", "changed at its source", graves=False)
-        self.loose += photos
-        self.edited = self.edited or bool(ids)
-        return older
+        numbers = [known[key][0] for key in latest]
+        there, reviewed = versions_of(tx, numbers), _reviewed(tx, numbers)
+        older: dict[Key, str] = {}
+        for key, (version, letter) in latest.items():
+            number = known[key][0]
+            if there.get(number, "") < version and not (letter.keep_reviewed and number in reviewed):
+                older[key] = letter.actor
+        for actor in sorted(set(older.values())):
+            ids = [known.pop(key)[0] for key in sorted(older) if older[key] == actor]
+            _, photos = erase_posts(tx, ids, actor, "changed at its source", graves=False)
+            self.loose += photos
+        self.edited = self.edited or bool(older)
+        return set(older)
 
     def _refuse_when_full(self, tx: Transaction, coming: int) -> None:
         """Counting what waits is not free, so it is done once in a while."""
@@ -261,6 +281,12 @@ class _Answers:
         number, there, state = self._known[key]
         outcome = "same" if there == digest else "conflict"
         return Accepted(external_id=name, id=number, outcome=outcome, state=state)  # type: ignore[arg-type]
+
+
+def _reviewed(tx: Transaction, ids: Sequence[int]) -> set[int]:
+    """Those of some posts that a person said something of, be it undone."""
+    wanted = select(Review.post_id).where(Review.post_id.in_(ids)).distinct()
+    return set(tx.connection.execute(wanted).scalars())
 
 
 def _conflicts(letter: _Letter, answers: Sequence[Accepted]) -> list[Unread]:

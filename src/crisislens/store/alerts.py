@@ -8,7 +8,7 @@ an event counts once, however many processes evaluate and wherever one is killed
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, func, select, update
@@ -83,6 +83,8 @@ class Alerts:
             raise InputError(f"the note has {len(note)} characters, and {_MOST_NOTE} may be; shorten it")
 
         def end(tx: Transaction) -> AlertRow:
+            # of two who close it at once the second sees what the first did
+            tx.connection.execute(select(Alert.id).where(Alert.id == alert_id).with_for_update())
             before = _get(tx.connection, alert_id)
             if before.state != "open":
                 raise ConflictError(f"alert {alert_id} was {before.state} by {before.closed_by} already")
@@ -189,8 +191,11 @@ def _rule(tx: Transaction, rule_id: int) -> Any:
 
 
 def _open(tx: Transaction, rule: RuleRow, finding: Finding) -> int | None:
+    began_at = _free_moment(tx, finding)
+    if began_at is None:
+        return None
     row = {
-        "uid": _uid(finding.rule_id, finding.place, finding.began_at),
+        "uid": _uid(finding.rule_id, finding.place, began_at),
         "rule_id": finding.rule_id,
         "spec": rule.spec.model_dump(mode="json"),
         "place": finding.place,
@@ -198,7 +203,7 @@ def _open(tx: Transaction, rule: RuleRow, finding: Finding) -> int | None:
         "state": "open",
         "level": rule.spec.level(finding.most),
         "most": finding.most,
-        "began_at": finding.began_at,
+        "began_at": began_at,
         "full_at": finding.full_at,
         "opened_at": tx.now,
         "changed_at": tx.now,
@@ -221,6 +226,24 @@ def _add(tx: Transaction, rule: RuleRow, there: Any, finding: Finding) -> tuple[
     }
     tx.connection.execute(update(Alert).where(Alert.id == there.id).values(values))
     return int(there.id), level > there.level
+
+
+def _free_moment(tx: Transaction, finding: Finding) -> datetime | None:
+    """When an alert is said to have begun. Of a source that gives days alone all posts are of one moment, and
+    a closed alert may hold it: new posts then begin the next free microsecond. None where the alert that
+    holds it rests on these very posts, as when it was closed while they were looked at.
+    """
+    began_at = finding.began_at
+    first = [post for post, _ in finding.posts[:1]]
+    same = select(Alert.id).where(Alert.rule_id == finding.rule_id, Alert.place == finding.place)
+    while True:
+        number = tx.connection.execute(same.where(Alert.began_at == began_at)).scalar()
+        if number is None:
+            return began_at
+        shared = select(AlertPost.post_id).where(AlertPost.alert_id == number, AlertPost.post_id.in_(first))
+        if not first or tx.connection.execute(shared).first() is not None:
+            return None
+        began_at += timedelta(microseconds=1)
 
 
 def _uid(rule_id: int, place: str, began_at: datetime) -> str:

@@ -4,7 +4,6 @@ A message that was sent and not yet marked when its sender died is sent once mor
 the same id and the same body, by which its receiver knows it.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,7 +23,6 @@ __all__ = ["BACKOFF_S", "Deliveries", "Outgoing"]
 BACKOFF_S = (5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 43_200)
 """Seconds from one try to the next; after ten tries a message is given up."""
 _LEASE_S = 60
-_LOOKED_AT = 200
 _AT_ONCE = 2
 _MOST_SAID = 2_000
 
@@ -91,8 +89,9 @@ class Deliveries:
                 return ()
 
         def take(tx: Transaction) -> Sequence[Outgoing]:
-            due = _due(tx.now).limit(_LOOKED_AT).with_for_update(of=Delivery, skip_locked=True)
-            chosen = _fairly(tx.connection.execute(due).all(), most)
+            due = _due(tx.now).where(Delivery.id.in_(_first_of_each(tx.now))).limit(most)
+            locked = due.with_for_update(of=Delivery, skip_locked=True)
+            chosen = list(tx.connection.execute(locked).scalars())
             if not chosen:
                 return ()
             until = tx.now + timedelta(seconds=lease_s)
@@ -189,20 +188,18 @@ class Deliveries:
 def _due(now: datetime) -> Any:
     over = and_(Delivery.state == "leased", Delivery.lease_until < now)
     waits = and_(Delivery.state == "waiting", Delivery.next_at <= now)
-    wanted = select(Delivery.id, Delivery.outlet_id).join(Outlet, Outlet.id == Delivery.outlet_id)
+    wanted = select(Delivery.id).join(Outlet, Outlet.id == Delivery.outlet_id)
     # a trial message is sent through one that is switched off, which is how to find out what is wrong
     wanted = wanted.where(or_(over, waits), or_(Outlet.enabled, Delivery.kind == "ping"))
     return wanted.where(Outlet.removed_at.is_(None)).order_by(Delivery.next_at, Delivery.id)
 
 
-def _fairly(rows: Sequence[Any], most: int) -> "list[int]":
-    taken: Counter[int] = Counter()
-    chosen: list[int] = []
-    for row in rows:
-        if taken[row.outlet_id] < _AT_ONCE and len(chosen) < most:
-            taken[row.outlet_id] += 1
-            chosen.append(row.id)
-    return chosen
+def _first_of_each(now: datetime) -> Any:
+    """The messages that have waited longest at each way out, however many wait at one of them."""
+    order = (Delivery.next_at, Delivery.id)
+    place = func.row_number().over(partition_by=Delivery.outlet_id, order_by=order).label("place")
+    numbered = _due(now).order_by(None).add_columns(place).subquery()
+    return select(numbered.c.id).where(numbered.c.place <= _AT_ONCE)
 
 
 def _outgoing(tx: Transaction, ids: Sequence[int]) -> Sequence[Outgoing]:

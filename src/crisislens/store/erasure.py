@@ -1,7 +1,8 @@
 """Taking posts out for good, and taking out what is old.
 
 Everything that was made of a post goes: its row, answers, evidence, names, signature, search words, reviews
-and events; then its photos, where no other post has them. SQLite overwrites what it deletes
+and events; then its photos, where no other post has them. So do the dead letters that name it or its author,
+which hold the same words. SQLite overwrites what it deletes
 (`secure_delete`, the same for the index of words), and the write-ahead log is written back and cut, so that
 the text stands nowhere in its files. PostgreSQL frees the rows; `VACUUM`, which is run as well, frees their
 room, and its write-ahead log and backups keep what they hold until they are recycled. A tombstone keeps the
@@ -9,14 +10,15 @@ key, so that a source that sends the post again is refused, and the audit trail 
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import Connection, delete, select, text, update
 
 from crisislens.store.blobs import Blobs
 from crisislens.store.database import Database
+from crisislens.store.dead import drop_letters, drop_old_letters, letters_naming
 from crisislens.store.finish import take_off_tallies
 from crisislens.store.inserting import source_id
 from crisislens.store.joining import refresh_clusters
@@ -35,6 +37,7 @@ from crisislens.store.models import (
     Review,
     Session,
     Signature,
+    Source,
     Tombstone,
     Witness,
 )
@@ -63,38 +66,69 @@ class Erasure:
         """Erases posts from tables, search, events, write-ahead log and blobs; a tombstone with the key stays
         and the audit trail says who, when and how many, with no text. Ids that are not there are left out.
         """
-        total = Swept()
         ids = sorted(set(post_ids))
+        # before the posts: after a crash between, who asks again has both taken out
+        letters = [self._drop_letters(source, names) for source, names in self._names_of(ids).items()]
+        total = self._erase(ids, actor, reason)
+        if total.posts or any(letters):
+            scrub(self._database)
+        return total
+
+    def _erase(self, ids: Sequence[int], actor: str, reason: str) -> Swept:
+        """Erases posts, and leaves the letters that name them."""
+        total = Swept()
         # in steps: posts that arrive meanwhile are not to wait for thousands that go
         for start in range(0, len(ids), _STEP):
             part = ids[start : start + _STEP]
             posts, photos = self._database.write(lambda tx, part=part: erase_posts(tx, part, actor, reason))  # type: ignore[misc]
             removed = sum(self._drop_if_last(name) for name in photos)
             total = Swept(posts=total.posts + posts, photos=total.photos + removed)
-        if total.posts:
-            scrub(self._database)
         return total
+
+    def _names_of(self, ids: Sequence[int]) -> dict[int, list[str]]:
+        """By source its own ids of some posts."""
+        found: dict[int, list[str]] = {}
+        for start in range(0, len(ids), _STEP):
+            wanted = select(Post.source_id, Post.external_id).where(Post.id.in_(ids[start : start + _STEP]))
+            with self._database.read() as connection:
+                for row in connection.execute(wanted):
+                    found.setdefault(row.source_id, []).append(row.external_id)
+        return found
+
+    def _drop_letters(self, source: int | None, names: Collection[str]) -> int:
+        """Deletes the letters that name a post or a person; how many there were."""
+        with self._database.read() as connection:
+            found = letters_naming(connection, source, names)
+        return self._database.write(lambda tx: drop_letters(tx, found)) if found else 0
 
     def key(self, source: str, external_id: str, *, actor: str, reason: str = "") -> bool:
         """Erases by the source's id, also before such a post ever came; whether there was one."""
         name = without_nul(external_id)
 
-        def bury(tx: Transaction) -> int | None:
+        def bury(tx: Transaction) -> tuple[int, int | None]:
             number = source_id(tx, without_nul(source), "api")
             row = {"source_id": number, "external_id": name, "at": tx.now}
             tx.connection.execute(upsert(tx.connection, Tombstone).values(row).on_conflict_do_nothing())
             wanted = select(Post.id).where(Post.source_id == number, Post.external_id == name)
-            return tx.connection.execute(wanted).scalar()
+            return number, tx.connection.execute(wanted).scalar()
 
-        found = self._database.write(bury)
-        return found is not None and bool(self.posts([found], actor=actor, reason=reason).posts)
+        number, found = self._database.write(bury)
+        letters = self._drop_letters(number, [name])
+        swept = Swept() if found is None else self._erase([found], actor, reason)
+        if letters or swept.posts:
+            scrub(self._database)
+        return bool(swept.posts)
 
     def author(self, author: str, *, actor: str, reason: str = "") -> Swept:
         """Erases everything of one author."""
+        letters = self._drop_letters(None, [without_nul(author)])
         with self._database.read() as connection:
             wanted = select(Post.id).where(Post.author == author)
             ids = list(connection.execute(wanted).scalars())
-        return self.posts(ids, actor=actor, reason=reason)
+        swept = self.posts(ids, actor=actor, reason=reason)
+        if letters and not swept.posts:
+            scrub(self._database)
+        return swept
 
     def at_source(
         self,
@@ -103,6 +137,7 @@ class Erasure:
         *,
         authors: Sequence[str] = (),
         remember: bool = True,
+        actor: str | None = None,
     ) -> int:
         """Obeys a source that took posts back: erases those that are here, and remembers the others.
 
@@ -112,25 +147,50 @@ class Erasure:
             authors: Of whom everything that came from this source goes.
             remember: Whether posts that are not here are to be refused if they come later; a source whose
                 order can be trusted, and that takes back a million posts nobody kept, needs no such memory.
+            actor: Who asked; None for the source itself. What somebody has refused from now on is in the
+                audit trail too, while a source would fill it with posts that nobody kept; so would whoever
+                has nothing erased and nothing refused.
 
         Returns:
             How many posts were erased.
         """
+        if not external_ids and not authors:
+            return 0
         names = [without_nul(name) for name in dict.fromkeys(external_ids)]
-        actor, reason = f"source:{source}", "taken back at its source"
+        reason = "taken back at its source"
+        letters = self._letters_taken_back(without_nul(source), names, authors, remember)
 
-        def bury(tx: Transaction) -> tuple[int, list[str]]:
+        def bury(tx: Transaction) -> tuple[int, list[str], int]:
             number = source_id(tx, without_nul(source), "api")
             if remember and names:
                 graves = [{"source_id": number, "external_id": name, "at": tx.now} for name in names]
                 tx.connection.execute(upsert(tx.connection, Tombstone).on_conflict_do_nothing(), graves)
-            return erase_posts(tx, _ids_of(tx, number, names, authors), actor, reason)
+            here = _ids_of(tx.connection, number, names, authors)
+            dropped = drop_letters(tx, letters)
+            if actor is not None and (here or dropped or (remember and names)):
+                asked = {"source": source, "ids": len(names), "authors": len(authors), "remember": remember}
+                tx.audit(actor, "post.take_back", f"source:{source}", after={**asked, "posts": len(here)})
+            return *erase_posts(tx, here, actor or f"source:{source}", reason), dropped
 
-        if not names and not authors:
-            return 0
-        count, photos = self._database.write(bury)
-        self.tidy(photos, changed=bool(count))
+        count, photos, dropped = self._database.write(bury)
+        self.tidy(photos, changed=bool(count or dropped))
         return count
+
+    def _letters_taken_back(
+        self, source: str, names: Sequence[str], authors: Sequence[str], remember: bool
+    ) -> list[int]:
+        """The letters that name what a source takes back. Of posts that nobody kept and that are not to be
+        remembered there are none: a stream names hundreds of them in a second.
+        """
+        with self._database.read() as connection:
+            number = connection.execute(select(Source.id).where(Source.name == source)).scalar()
+            here = [] if number is None else _ids_of(connection, number, names, authors)
+        if number is None:
+            return []
+        told = {*map(without_nul, authors), *(names if remember else ())}
+        told.update(self._names_of(here).get(number, ()))
+        with self._database.read() as connection:
+            return letters_naming(connection, number, told)
 
     def tidy(self, photos: Iterable[str] = (), *, changed: bool = True) -> None:
         """Drops photos that no post has any more, and now and then has what was deleted overwritten in the
@@ -171,8 +231,8 @@ class Retention:
         actor: str = "system",
         trial: bool = False,
     ) -> Swept:
-        """Erases posts received more than `keep_days` ago, photos after `media_days`, old events and sessions
-        with them.
+        """Erases posts received more than `keep_days` ago, photos after `media_days`, and old events, dead
+        letters and sessions with them.
 
         Arguments:
             keep_days: Age of posts, in days.
@@ -188,12 +248,13 @@ class Retention:
         photos = self._old_photos(moment, media_days)
         if trial:
             return Swept(posts=len(ids), photos=len(photos))
-        swept = self._erasure.posts(ids, actor=actor, reason=f"older than {keep_days:g} days")
+        # letters have an age of their own, and go by it
+        swept = self._erasure._erase(sorted(ids), actor, f"older than {keep_days:g} days")
         removed = self._drop_photos(photos, actor)
-        events, sessions = self._database.write(
+        events, sessions, letters = self._database.write(
             lambda tx: _sweep(tx, moment, moment - timedelta(days=keep_days))
         )
-        if events or removed:
+        if swept.posts or events or removed or letters:
             scrub(self._database)
         return Swept(posts=swept.posts, photos=swept.photos + removed, events=events, sessions=sessions)
 
@@ -231,27 +292,28 @@ def scrub(database: Database) -> None:
         if database.sqlite:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         else:
-            connection.execute("VACUUM post, answer, assessment, rationale, mention, event, signature, band")
+            tables = "post, answer, assessment, rationale, mention, event, signature, band, dead_letter"
+            connection.execute(f"VACUUM {tables}")
 
     database.outside(tidy)
 
 
-def _ids_of(tx: Transaction, source: int, names: Sequence[str], authors: Sequence[str]) -> list[int]:
+def _ids_of(connection: Connection, source: int, names: Sequence[str], authors: Sequence[str]) -> list[int]:
     """The posts of a source by its ids or by their authors."""
     found: list[int] = []
     mine = select(Post.id).where(Post.source_id == source)
     for start in range(0, len(names), _STEP):
         wanted = mine.where(Post.external_id.in_(names[start : start + _STEP]))
-        found += tx.connection.execute(wanted).scalars()
+        found += connection.execute(wanted).scalars()
     if authors:
-        found += tx.connection.execute(mine.where(Post.author.in_(authors))).scalars()
+        found += connection.execute(mine.where(Post.author.in_(authors))).scalars()
     return sorted(set(found))
 
 
 def erase_posts(
     tx: Transaction, ids: Sequence[int], actor: str, reason: str, *, graves: bool = True
 ) -> tuple[int, list[str]]:
-    """Erases posts; returns how many there were, and the names of their photos.
+    """Erases posts, and leaves dead letters; returns how many there were, and the names of their photos.
 
     Arguments:
         tx: The transaction.
@@ -292,8 +354,9 @@ def erase_posts(
     return len(found), names
 
 
-def _sweep(tx: Transaction, now: datetime, before: datetime) -> tuple[int, int]:
+def _sweep(tx: Transaction, now: datetime, before: datetime) -> tuple[int, int, int]:
+    """How many events, sessions and dead letters went."""
     events = tx.connection.execute(delete(Event).where(Event.at < before)).rowcount
     tx.connection.execute(delete(Delivery).where(Delivery.made_at < before, Delivery.state != "leased"))
     sessions = tx.connection.execute(delete(Session).where(Session.expires < now)).rowcount
-    return events, sessions
+    return events, sessions, drop_old_letters(tx, before)

@@ -1,12 +1,15 @@
 """Finding posts: a filter becomes one statement that walks one index, and pages by where it stopped.
 
 A page begins after the last row of the page before, by the value that the order is by and the post's number,
-so no row is read to be skipped, and posts that arrive meanwhile neither repeat nor hide another. A label is
+so no row is read to be skipped, and posts that arrive meanwhile neither repeat nor hide another. Posts that
+no model has answered have no value by urgency or uncertainty: they stand at the end, the last received first,
+and are a statement of their own, since one for both would be sorted and not read from an index. A label is
 looked up in `answer`, which carries the order's values too; everything else is a column of `post`.
 """
 
 import base64
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,12 +40,23 @@ from crisislens.store.records import Box, PostFilter
 from crisislens.store.schema import SEARCH_TABLE
 from crisislens.store.types import UtcTime
 
-__all__ = ["MOST_FOUND", "Cursor", "conditions", "page_statement", "search_words"]
+__all__ = [
+    "MOST_FOUND",
+    "Cursor",
+    "conditions",
+    "finds_too_many",
+    "page_rows",
+    "page_statement",
+    "search_words",
+    "unanswered_statement",
+]
 
 MOST_FOUND = 5_000
 """A search by words looks at the newest posts that hold them, so many at most; exports look at all."""
 _WORD = re.compile(r"\w+")
 _MOST_WORDS = 16
+_VALUED = ("urgency", "uncertainty")
+"""Orders by a value that only posts have which a model has answered."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +65,12 @@ class Cursor:
 
     Attributes:
         order: The order that it belongs to.
-        value: The last row's value: a float, or a time as ISO 8601.
+        value: The last row's value: a float, a time as ISO 8601, or None of a post that has no value.
         post_id: The last row's number.
     """
 
     order: str
-    value: float | str
+    value: float | str | None
     post_id: int
 
     def written(self) -> str:
@@ -74,8 +88,12 @@ class Cursor:
         try:
             padded = written + "=" * (-len(written) % 4)
             found, value, number = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-            kind = str if order == "time" else (int, float)
+            kind: Any = str if order == "time" else (int, float)
+            if order in _VALUED:
+                kind = (int, float, type(None))
             if found != order or not isinstance(value, kind) or not isinstance(number, int):
+                raise ValueError
+            if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError
             if order == "time":
                 datetime.fromisoformat(str(value))
@@ -100,7 +118,8 @@ def search_words(words: str) -> list[str]:
 def page_statement(
     connection: Connection, wanted: PostFilter, *, columns: Sequence[Any] = (Post.id,), capped: bool = True
 ) -> Select[Any]:
-    """The statement for one page; its first columns are the post's number and the value it is ordered by.
+    """The statement for one page; its first columns are the post's number and the value it is ordered by. By
+    urgency and by uncertainty it has the posts that a model has answered; `page_rows` has the others too.
 
     Arguments:
         connection: Of the database that is asked.
@@ -130,11 +149,68 @@ def page_statement(
     return statement.order_by(value.desc(), number.desc())
 
 
+def unanswered_statement(
+    connection: Connection, wanted: PostFilter, *, capped: bool = True
+) -> Select[Any] | None:
+    """The posts of a filter that its order has no value for, the last received first; None where there can be
+    none.
+
+    Arguments:
+        connection: Of the database that is asked.
+        wanted: The filter; of its cursor only the post's number counts here.
+        capped: Whether a search by words looks at the newest matches alone.
+    """
+    if wanted.order not in _VALUED:
+        return None
+    # a label is an answer, so is one that is not sure, and what is done has one: no need to look at all that
+    # waits
+    if wanted.labels or wanted.not_sure is not None or wanted.assessed or wanted.states == ("done",):
+        return None
+    if wanted.min_urgency is not None:
+        return None
+    value = {"urgency": Post.urgency, "uncertainty": Post.uncertainty}[wanted.order]
+    statement: Any = select(Post.id.label("number"), value.label("value")).where(value.is_(None))
+    statement = statement.where(*conditions(connection, wanted, capped=capped))
+    if wanted.after is not None:
+        cursor = Cursor.read(wanted.after, wanted.order)
+        if cursor.value is None:
+            statement = statement.where(Post.id < cursor.post_id)
+    # the value is the same for all, and named so that its index is walked
+    found: Select[Any] = statement.order_by(value.desc(), Post.id.desc())
+    return found
+
+
+def page_rows(
+    connection: Connection, wanted: PostFilter, most: int, *, capped: bool = True, answered: bool = False
+) -> list[Any]:
+    """The first rows of a filter from its cursor on, at most so many: numbers and values, those without a
+    value last.
+
+    Arguments:
+        connection: Of the database that is asked.
+        wanted: The filter; its `limit` is not looked at.
+        most: How many.
+        capped: Whether a search by words looks at the newest matches alone.
+        answered: Whether those without a value are left out.
+
+    Raises:
+        InputError: If the cursor is none of this order.
+    """
+    found: list[Any] = []
+    if wanted.after is None or Cursor.read(wanted.after, wanted.order).value is not None:
+        found += connection.execute(page_statement(connection, wanted, capped=capped).limit(most))
+    rest = None if answered else unanswered_statement(connection, wanted, capped=capped)
+    if rest is not None and len(found) < most:
+        found += connection.execute(rest.limit(most - len(found)))
+    return found
+
+
 def _beyond(value: Any, number: Any, cursor: Cursor, order: str) -> ColumnElement[bool]:
     if order == "time":
         bound: Any = literal(datetime.fromisoformat(str(cursor.value)), UtcTime())
     else:
-        bound = literal(float(cursor.value), Float())
+        # beyond a post without a value there is none with one
+        bound = literal(float("-inf" if cursor.value is None else cursor.value), Float())
     return tuple_(value, number) < tuple_(bound, literal(cursor.post_id))
 
 
@@ -208,25 +284,45 @@ def _inside(box: Box) -> list[ColumnElement[bool]]:
     return terms
 
 
+def finds_too_many(connection: Connection, words: str) -> bool:
+    """Whether more posts hold the words of a search than it looks at."""
+    chosen = search_words(words)
+    if not chosen:
+        return False
+    some = _hits(connection, chosen).limit(MOST_FOUND + 1).subquery()
+    counted = select(func.count()).select_from(some)
+    return int(connection.execute(counted).scalar_one()) > MOST_FOUND
+
+
 def _has_words(connection: Connection, words: str, *, capped: bool) -> ColumnElement[bool]:
     chosen = search_words(words)
     if not chosen:
         return false()
-    if connection.dialect.name == "sqlite":
-        # each in quotation marks: nothing of it is an operator
-        query = " ".join(f'"{word}"' for word in chosen)
-        hits: Any = (
-            select(literal_column("rowid"))
-            .select_from(text(SEARCH_TABLE))
-            .where(text(f"{SEARCH_TABLE} MATCH :words").bindparams(words=query))
+    if connection.dialect.name != "sqlite" and not capped:
+        return _matches("post", chosen)
+    hits = _hits(connection, chosen)
+    if capped:
+        newest = "rowid DESC" if connection.dialect.name == "sqlite" else "hit.id DESC"
+        hits = hits.order_by(text(newest)).limit(MOST_FOUND)
+    return Post.id.in_(hits)
+
+
+def _hits(connection: Connection, chosen: Sequence[str]) -> Any:
+    """The numbers of all posts that hold words."""
+    if connection.dialect.name != "sqlite":
+        return (
+            select(literal_column("hit.id")).select_from(text("post AS hit")).where(_matches("hit", chosen))
         )
-        if capped:
-            hits = hits.order_by(text("rowid DESC")).limit(MOST_FOUND)
-        return Post.id.in_(hits)
+    # each in quotation marks: nothing of it is an operator
+    query = " ".join(f'"{word}"' for word in chosen)
+    return (
+        select(literal_column("rowid"))
+        .select_from(text(SEARCH_TABLE))
+        .where(text(f"{SEARCH_TABLE} MATCH :words").bindparams(words=query))
+    )
+
+
+def _matches(table: str, chosen: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a row of PostgreSQL holds words."""
     asked = func.plainto_tsquery(literal_column("'simple'"), " ".join(chosen))
-    match = literal_column(f"post.{SEARCH_TABLE}").op("@@", is_comparison=True)(asked)
-    if not capped:
-        return match
-    other = literal_column(f"hit.{SEARCH_TABLE}").op("@@", is_comparison=True)(asked)
-    found: Any = select(literal_column("hit.id")).select_from(text("post AS hit")).where(other)
-    return Post.id.in_(found.order_by(text("hit.id DESC")).limit(MOST_FOUND))
+    return literal_column(f"{table}.{SEARCH_TABLE}").op("@@", is_comparison=True)(asked)

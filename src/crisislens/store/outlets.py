@@ -14,8 +14,9 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from crisislens.core.errors import ConflictError, InputError, NotFoundError
 from crisislens.store.database import Database
-from crisislens.store.models import Delivery, Outlet
+from crisislens.store.models import AlertRule, Delivery, Outlet
 from crisislens.store.outbox import KINDS, USUAL_KINDS, enqueue
+from crisislens.store.reading import pairs
 from crisislens.store.records import OutletRow
 from crisislens.store.transaction import Transaction
 from crisislens.store.types import without_nul
@@ -61,7 +62,7 @@ class Outlets:
 
         Raises:
             ConflictError: If the name is taken.
-            InputError: If a value cannot be used, or there are fifty.
+            InputError: If a value cannot be used, there is no such rule, or there are fifty.
         """
         clean, where = without_nul(name).strip(), without_nul(target).strip()
         if not 0 < len(clean) <= _MOST_NAME or not 0 < len(where) <= _MOST_TARGET:
@@ -77,6 +78,7 @@ class Outlets:
                 raise ConflictError(f"there is a way out {clean!r} already; take another name")
             if len(there) >= _MOST_OUTLETS:
                 raise InputError(f"{_MOST_OUTLETS} ways out are all that are kept; remove one first")
+            _check_rules(tx, rules)
             row = {"name": clean, "kind": kind, "target": where, "kinds": sorted(set(kinds)), "enabled": True}
             row |= {"rules": sorted(set(rules)), "secret": secret, "made_at": tx.now}
             number = tx.connection.execute(insert(Outlet).returning(Outlet.id), row).scalar_one()
@@ -172,6 +174,17 @@ def outlet_rows(connection: Connection, *terms: Any) -> list[OutletRow]:
         waiting = counts.get((number, "waiting"), 0) + counts.get((number, "leased"), 0)
         found.append(OutletRow(**{**row, "waiting": waiting, "failed": counts.get((number, "failed"), 0)}))
     return found
+
+
+def _check_rules(tx: Transaction, rules: Sequence[int]) -> None:
+    """Refuses rules that there are not: nothing would ever be sent."""
+    wanted = select(AlertRule.id, AlertRule.name).where(AlertRule.removed_at.is_(None))
+    there = pairs(tx.connection, wanted.order_by(AlertRule.id))
+    missing = sorted(set(rules) - there.keys())
+    if missing:
+        known = ", ".join(f"{number} ({name})" for number, name in there.items()) or "none yet"
+        named = ", ".join(map(str, missing))
+        raise InputError(f"there is no rule {named:.100}; there are: {known:.500}")
 
 
 def _get(connection: Connection, outlet_id: int) -> OutletRow:

@@ -15,7 +15,7 @@ from crisislens.store.blobs import Blobs
 from crisislens.store.database import Database
 from crisislens.store.diverse import diverse_ids
 from crisislens.store.erasure import Erasure
-from crisislens.store.listing import Cursor, page_statement
+from crisislens.store.listing import Cursor, finds_too_many, page_rows, page_statement
 from crisislens.store.models import Assessment, Post, Rationale, Review, Source
 from crisislens.store.reading import pairs
 from crisislens.store.records import (
@@ -66,6 +66,8 @@ class Posts:
         cursor: str | None = None,
         dead: Sequence[Unread] = (),
         keep_conflicts: bool = False,
+        actor: str = "system",
+        keep_reviewed: bool = False,
     ) -> list[Accepted]:
         """Takes posts in, in one transaction with the source's cursor; on disk when this returns.
 
@@ -81,6 +83,9 @@ class Posts:
             cursor: Where to go on reading; None leaves it.
             dead: What came between them and is no post, kept as dead letters.
             keep_conflicts: Whether posts that are a `conflict` are kept as dead letters too.
+            actor: Who sends them, as the audit trail names who had an earlier version erased.
+            keep_reviewed: Whether a post that people reviewed stays as it is, so that a later version of it
+                is a `conflict`.
 
         Returns:
             For each post what became of it, in their order.
@@ -90,7 +95,14 @@ class Posts:
             StoreError: If nothing can be written.
         """
         waiting = self.accept_soon(
-            source, posts, kind=kind, cursor=cursor, dead=dead, keep_conflicts=keep_conflicts
+            source,
+            posts,
+            kind=kind,
+            cursor=cursor,
+            dead=dead,
+            keep_conflicts=keep_conflicts,
+            actor=actor,
+            keep_reviewed=keep_reviewed,
         )
         found = waiting.result()
         self.tidy()
@@ -112,6 +124,8 @@ class Posts:
         cursor: str | None = None,
         dead: Sequence[Unread] = (),
         keep_conflicts: bool = False,
+        actor: str = "system",
+        keep_reviewed: bool = False,
     ) -> "Future[list[Accepted]]":
         """The same without waiting: the future resolves when the posts are on disk, and raises what `accept`
         does. Calls that wait share one transaction, which is what makes many clients fast.
@@ -128,7 +142,14 @@ class Posts:
             failed.set_exception(StoreFullError(said, retry_after_s=300, status=507))
             return failed
         return self._inbox.send(
-            source, posts, kind=kind, cursor=cursor, dead=dead, keep_conflicts=keep_conflicts
+            source,
+            posts,
+            kind=kind,
+            cursor=cursor,
+            dead=dead,
+            keep_conflicts=keep_conflicts,
+            actor=actor,
+            keep_reviewed=keep_reviewed,
         )
 
     def too_full(self, free_bytes: int) -> str | None:
@@ -154,11 +175,18 @@ class Posts:
             if wanted.order == "diverse":
                 ids, after = diverse_ids(connection, wanted)
                 return Page[PostRow](rows=tuple(post_rows(connection, ids)), next=after)
-            found = connection.execute(page_statement(connection, wanted).limit(wanted.limit + 1)).all()
+            found = page_rows(connection, wanted, wanted.limit + 1)
             shown = found[: wanted.limit]
             rows = post_rows(connection, [row.number for row in shown])
         more = len(found) > wanted.limit
         return Page[PostRow](rows=tuple(rows), next=_cursor(wanted.order, shown[-1]) if more else None)
+
+    def finds_too_many(self, words: str | None) -> bool:
+        """Whether `find` looks at the newest posts that hold some words and leaves out older ones."""
+        if words is None:
+            return False
+        with self._database.read() as connection:
+            return finds_too_many(connection, words)
 
     def stream(self, wanted: PostFilter) -> Iterator[PostRow]:
         """All posts of a filter, read in steps, so that memory stays flat; `limit` is not looked at."""
@@ -168,12 +196,13 @@ class Posts:
 
     def _steps(self, wanted: PostFilter) -> Iterator[list[int]]:
         """The numbers of all posts of a filter; no snapshot is held between the steps."""
-        if wanted.order == "diverse":
+        # what no model has answered is neither like other posts nor unlike them
+        answered = wanted.order == "diverse"
+        if answered:
             wanted = wanted.model_copy(update={"order": "uncertainty"})
         while True:
             with self._database.read() as connection:
-                statement = page_statement(connection, wanted, capped=False).limit(_STEP)
-                found = connection.execute(statement).all()
+                found = page_rows(connection, wanted, _STEP, capped=False, answered=answered)
             if found:
                 yield [row.number for row in found]
             if len(found) < _STEP:
@@ -182,8 +211,12 @@ class Posts:
 
     def count(self, wanted: PostFilter, *, most: int = 10_000) -> int:
         """How many posts a filter has, counted up to `most`."""
+        whole = wanted.model_copy(update={"after": None})
+        if whole.order in ("urgency", "uncertainty"):
+            # the same posts, without the question which of them have a value
+            whole = whole.model_copy(update={"order": "time"})
         with self._database.read() as connection:
-            statement = page_statement(connection, wanted.model_copy(update={"after": None}))
+            statement = page_statement(connection, whole)
             counted = select(func.count()).select_from(statement.order_by(None).limit(most).subquery())
             return int(connection.execute(counted).scalar_one())
 
@@ -292,4 +325,6 @@ def _assessment(found: Any) -> AssessmentRow:
 
 def _cursor(order: str, row: object) -> str:
     value, number = row.value, row.number  # type: ignore[attr-defined]
-    return Cursor(order, value.isoformat() if isinstance(value, datetime) else float(value), number).written()
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    return Cursor(order, value, number).written()

@@ -73,7 +73,8 @@ class Reviews:
                 "task": task,
                 "labels": chosen,
                 "model_labels": list(said or ()),
-                "model_fingerprint": post.model,
+                # to have said that nothing holds is not the same as not to have been asked
+                "model_fingerprint": None if said is None else post.model,
                 "answers": whole,
                 "note": note,
                 "at": tx.now,

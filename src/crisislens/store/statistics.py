@@ -90,6 +90,13 @@ class Statistics:
         with self._database.read() as connection:
             return connection.execute(wanted).scalar()
 
+    def listening_since(self) -> datetime | None:
+        """When the first post that is still here was received; None where there is none."""
+        # numbers grow with the time of receipt, and the first one costs no walk through all posts
+        wanted = select(Post.received_at).order_by(Post.id).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(wanted).scalar()
+
     def hourly(
         self,
         since: datetime,

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, text
 
 from crisislens.core.errors import InputError, StoreError
-from crisislens.core.files import atomic_write
+from crisislens.core.files import atomic_write, sole_writer
 from crisislens.core.fingerprint import sha256_of_file
 from crisislens.store.audit import broken_entry
 from crisislens.store.base import Store
@@ -29,6 +29,8 @@ __all__ = ["Finding", "backup", "check", "restore"]
 
 MANIFEST = "backup.json"
 _DATABASE, _BLOBS = "store.db", "blobs"
+# the write-ahead log, its index and the journal: SQLite takes those it finds for parts of the file
+_BESIDE = ("-wal", "-shm", "-journal")
 _ORPHAN_AGE = timedelta(hours=1)
 Key = tuple[datetime, str, str, str]
 
@@ -104,7 +106,8 @@ def restore(folder: Path, file: Path, blobs: Path | None = None) -> dict[str, An
         blobs: The folder of its photos; by default `FILE.blobs`.
 
     Raises:
-        InputError: If the folder is no whole backup, or the file is there already.
+        InputError: If the folder is no whole backup, the file or a log of one that stood there is there
+            already, or a process still writes a store of that name.
     """
     try:
         held = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -113,10 +116,27 @@ def restore(folder: Path, file: Path, blobs: Path | None = None) -> dict[str, An
         raise InputError(f"{folder} is no backup of crisislens (its {MANIFEST} cannot be read)") from error
     if not (folder / _DATABASE).is_file() or sha256_of_file(folder / _DATABASE) != wanted:
         raise InputError(f"{folder / _DATABASE} is not what was backed up; take another backup")
-    if file.exists():
-        raise InputError(f"{file} is there already; move it away first, nothing is overwritten")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    target = blobs or Path(f"{file}.blobs")
+    # a service whose file was moved away under it would write its log beside the new one
+    busy = f"a process still writes the store {file} (crisislens serve, perhaps); stop it first"
+    with sole_writer(file.parent, lock=f".{file.name}.lock", busy=busy):
+        _refuse_what_is_there(file)
+        _put_back(folder, file, blobs or Path(f"{file}.blobs"))
+    return dict(held)
+
+
+def _refuse_what_is_there(file: Path) -> None:
+    """A log that a killed process left is played into whatever file stands beside it, and damages it."""
+    names = [file, *(Path(f"{file}{ending}") for ending in _BESIDE)]
+    there = [str(name) for name in names if name.exists()]
+    if there:
+        are, them = ("is", "it") if len(there) == 1 else ("are", "them")
+        raise InputError(
+            f"{', '.join(there)} {are} there already; move {them} away first (a store and its -wal belong "
+            "together: its newest posts stand there); nothing is overwritten"
+        )
+
+
+def _put_back(folder: Path, file: Path, target: Path) -> None:
     for name in _named_photos(folder / _DATABASE):
         _copied(folder / _BLOBS / name[:2] / f"{name}.jpg", target / name[:2] / f"{name}.jpg")
     part = file.with_name(f".{file.name}.part")
@@ -124,7 +144,6 @@ def restore(folder: Path, file: Path, blobs: Path | None = None) -> dict[str, An
     with part.open("rb") as stream:
         os.fsync(stream.fileno())
     part.replace(file)
-    return dict(held)
 
 
 def _copied(source: Path, target: Path) -> bool:

@@ -1,18 +1,19 @@
 """Which questions and answers there are: those that ship, and those of the models that answered here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pydantic_core import from_json
-from sqlalchemy import select
+from sqlalchemy import Connection, func, select
 
 from crisislens.core.errors import InputError
 from crisislens.domain.asked import asked_tasks, shipped_answers
 from crisislens.store.database import Database
-from crisislens.store.models import Answer, Assessment
+from crisislens.store.models import Answer, Assessment, Review
 
 __all__ = ["Vocabulary"]
 
 _MOST_NAMED = 20
+_MOST_WHOLE = 2_000
 
 
 class Vocabulary:
@@ -20,6 +21,12 @@ class Vocabulary:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def tasks(self) -> tuple[str, ...]:
+        """The questions that a model or a person has answered of some post here, by name."""
+        with self._database.read() as connection:
+            found = {*_answered(connection), *_judged(connection)}
+        return tuple(sorted(found))
 
     def answers(self, task: str) -> tuple[str, ...]:
         """What may be answered to a question, empty where nobody asks it.
@@ -64,6 +71,31 @@ class Vocabulary:
         wanted = select(Answer.post_id).where(Answer.task == task, Answer.label == label).limit(1)
         with self._database.read() as connection:
             return connection.execute(wanted).first() is not None
+
+
+def _answered(connection: Connection) -> Iterator[str]:
+    """What models answered: one look into the index a question, however many posts there are."""
+    first = select(func.min(Answer.task))
+    task = connection.execute(first).scalar()
+    while task is not None:
+        yield task
+        task = connection.execute(first.where(Answer.task > task)).scalar()
+
+
+def _judged(connection: Connection) -> Iterator[str]:
+    """What people answered, by itself or as part of a whole post: again one look a question. Reviews of whole
+    posts repeat what models answered, so that the newest are enough.
+    """
+    standing = Review.undone_at.is_(None)
+    # the empty task of a whole post comes before all others
+    first = select(Review.task).where(standing).order_by(Review.task).limit(1)
+    task = connection.execute(first.where(Review.task > "")).scalar()
+    while task is not None:
+        yield task
+        task = connection.execute(first.where(Review.task > task)).scalar()
+    whole = select(Review.answers).where(standing, Review.task == "")
+    for answers in connection.execute(whole.order_by(Review.id.desc()).limit(_MOST_WHOLE)).scalars():
+        yield from answers or ()
 
 
 def _named(names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from crisislens.store.records import NewPost, Unread
 
-__all__ = ["Batch", "Closes", "OwnServer", "Source"]
+__all__ = ["Batch", "Closes", "OwnServer", "Placed", "Source"]
 
 
 @dataclass(frozen=True)
@@ -83,3 +83,15 @@ class OwnServer(Protocol):
     def headers_for(self, url: str) -> Mapping[str, str]:
         """The headers that a picture is fetched with; none for other servers."""
         ...
+
+
+class Placed:
+    """A source whose made name says only a part of where it lies.
+
+    Attributes:
+        place: A digest of all of it; empty where nobody set it.
+        named: Whether somebody gave the name, and with it decides what goes on under it.
+    """
+
+    place: str = ""
+    named: bool = False

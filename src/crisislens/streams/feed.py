@@ -9,6 +9,7 @@ import calendar
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,12 +17,14 @@ from pydantic import ValidationError
 from crisislens.core.errors import InputError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.core.guarded import Fetched, Guard, fetch
+from crisislens.core.guarded_rules import parsed_address
 from crisislens.core.http_answers import RequestError, shown_address
 from crisislens.core.optional import require
 from crisislens.data import cells
 from crisislens.data.markup import without_markup
 from crisislens.store.records import NewPost, Unread
-from crisislens.streams.batch import Batch
+from crisislens.streams.batch import Batch, Placed
+from crisislens.streams.strange import read_one
 
 __all__ = ["FEED_TYPES", "FeedSource", "check_feed", "seen_text"]
 
@@ -37,7 +40,7 @@ _MOST_ENTRIES = 500
 _MOST_ID = 500
 
 
-class FeedSource:
+class FeedSource(Placed):
     """Polls a feed.
 
     Arguments:
@@ -87,7 +90,7 @@ class FeedSource:
         posts: list[NewPost] = []
         dead: list[Unread] = []
         for entry in reversed(parsed.entries[:_MOST_ENTRIES]):
-            made = _post(entry, language)
+            made = read_one(entry, partial(_post, entry, language))
             posts.append(made) if isinstance(made, NewPost) else dead.append(made)
         return posts, dead
 
@@ -142,7 +145,8 @@ def _where(entry: Any) -> tuple[float | None, float | None]:
     """A point of GeoRSS or of the W3C's vocabulary."""
     shape = entry.get("where")
     if isinstance(shape, dict) and shape.get("type") == "Point":
-        lon, lat = (*shape.get("coordinates", ()), None, None)[:2]
+        given = shape.get("coordinates")
+        lon, lat = (*(given if isinstance(given, list | tuple) else ()), None, None)[:2]
         return cells.coordinates(lat, lon)
     return cells.coordinates(entry.get("geo_lat"), entry.get("geo_long"))
 
@@ -152,7 +156,9 @@ def check_feed(url: str) -> str:
 
     Raises:
         InputError: If it is none.
+        RefusedError: If it is one that is not asked.
     """
     if not url.startswith(("http://", "https://")):
         raise InputError(f"rss:{url!r:.80} is no feed; give rss: and an address that starts with https://")
+    parsed_address(url)
     return url

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crisislens.data.language import detect_language
+from crisislens.data.language_tags import primary_language
 from crisislens.store.records import NewPost, SourceFilters, filters_of
 
 __all__ = ["Filters"]
@@ -48,8 +49,10 @@ class Filters(SourceFilters):
     def _in_language(self, post: NewPost) -> bool:
         if not self.languages:
             return True
-        code = post.lang or detect_language(post.text)
-        return code is None or code.lower().replace("_", "-").partition("-")[0] in self.languages
+        # what names no language, such as `und`, leaves it to the text
+        code = primary_language(post.lang) or detect_language(post.text)
+        wanted = {primary_language(language) or language for language in self.languages}
+        return code is None or code in wanted
 
 
 def _folded(text: str) -> str:

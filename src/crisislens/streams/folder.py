@@ -14,7 +14,7 @@ from crisislens.data.table_formats import SUFFIXES
 from crisislens.data.tabular import read_posts
 from crisislens.domain.assessment import FailedPost
 from crisislens.store.records import NewPost, Unread
-from crisislens.streams.batch import Batch
+from crisislens.streams.batch import Batch, Placed
 from crisislens.streams.rows import new_post
 
 __all__ = ["FolderSource"]
@@ -23,7 +23,7 @@ _SETTLED_S = 2.0
 _MOST_FILES = 20_000
 
 
-class FolderSource:
+class FolderSource(Placed):
     """Watches a folder.
 
     Arguments:

@@ -14,6 +14,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -23,8 +24,10 @@ from crisislens.core.http_answers import RequestError
 from crisislens.data import cells
 from crisislens.data.exports import value_at
 from crisislens.store.records import NewPost, Photo, Unread
-from crisislens.streams.batch import Batch
+from crisislens.streams.batch import Batch, Placed
+from crisislens.streams.letters import written_row
 from crisislens.streams.rows import RowMaker
+from crisislens.streams.strange import read_one
 from crisislens.streams.tokens import Token
 
 __all__ = ["KoboSource", "OdkSource"]
@@ -36,7 +39,7 @@ _MOST_PHOTOS: Final = 4
 _PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp")
 
 
-class _FormSource(ABC):
+class _FormSource(Placed, ABC):
     """What both have in common: asking, mapping, and whom the token is for."""
 
     edits = True
@@ -65,15 +68,21 @@ class _FormSource(ABC):
 
     def headers_for(self, url: str) -> dict[str, str]:
         """The headers that a picture is fetched with: the token, at the form's own server only."""
-        parts, own = urlsplit(url), urlsplit(self._origin)
-        return self._headers() if (parts.scheme, parts.netloc) == (own.scheme, own.netloc) else {}
+        return self._headers() if self._is_own(url) else {}
+
+    def _is_own(self, url: str) -> bool:
+        """Whether an address, which may be none, is at the form's own server."""
+        try:
+            return urlsplit(url)[:2] == urlsplit(self._origin)[:2]
+        except ValueError:
+            return False
 
     @abstractmethod
     def _headers(self) -> dict[str, str]:
         """What shows the form's own server who asks."""
 
     def _asked(self, url: str) -> dict[str, Any]:
-        if urlsplit(url)[:2] != urlsplit(self._origin)[:2]:
+        if not self._is_own(url):
             raise RequestError("the server leads to a page at another server, which is not followed")
         answer = fetch(url, types=_JSON, headers=self._headers(), guard=self._guard)
         try:
@@ -84,9 +93,16 @@ class _FormSource(ABC):
             raise RequestError(f"{self._origin} answers what is no object of JSON", transient=True)
         return value
 
+    def _rows_of(self, value: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+        """The answers of a page."""
+        found = value.get(key) or []
+        if not isinstance(found, list):
+            raise RequestError(f"{self._origin} gives no list of answers", transient=True)
+        return [row for row in found if isinstance(row, dict)]
+
     def _post(self, row: dict[str, Any], name: str, extra: Mapping[str, Any]) -> NewPost | Unread:
         """The post of an answer; `extra` is what the server itself knows of it."""
-        raw = json.dumps(row, ensure_ascii=False)
+        raw = written_row(row)
         if self._texts:
             values = [value_at(row, question) for question in self._texts]
             row = {**row, "text": "\n".join(str(value) for value in values if value not in (None, ""))}
@@ -124,7 +140,7 @@ class KoboSource(_FormSource):
             behind, order = json.dumps({"_id": {"$gt": last}}), json.dumps({"_id": 1})
             asked = {"query": behind, "sort": order, "limit": _PAGE}
             value = self._asked(f"{self._origin}/api/v2/assets/{self._form}/data.json?{urlencode(asked)}")
-            rows = [row for row in value.get("results") or () if isinstance(row, dict)]
+            rows = self._rows_of(value, "results")
             numbers = [row["_id"] for row in rows if isinstance(row.get("_id"), int)]
             newest = max(numbers, default=last)
             if rows:
@@ -135,14 +151,14 @@ class KoboSource(_FormSource):
         self._looked = True
 
     def _batch(self, rows: list[dict[str, Any]], newest: int) -> Batch:
-        made = [self._answer(row) for row in rows]
+        made = [read_one(row, partial(self._answer, row)) for row in rows]
         posts = tuple(post for post in made if isinstance(post, NewPost))
         return Batch(posts, tuple(post for post in made if isinstance(post, Unread)), {"id": newest})
 
     def _answer(self, row: dict[str, Any]) -> NewPost | Unread:
         number = row.get("_id")
         if not isinstance(number, int):
-            return Unread(raw=json.dumps(row)[:8_000], reason="the answer has no number")
+            return Unread(raw=written_row(row), reason="the answer has no number")
         where = row.get("_geolocation")
         lat, lon = cells.coordinates(*where) if isinstance(where, list) and len(where) == 2 else (None, None)
         sent = _moment(row.get("_submission_time"))
@@ -156,7 +172,7 @@ class KoboSource(_FormSource):
             url = item.get("download_url") if isinstance(item, dict) else None
             kind = item.get("mimetype") if isinstance(item, dict) else None
             if isinstance(url, str) and len(url) <= 2_000 and str(kind).startswith("image/"):
-                found.append(Photo(url=url, state="pending"))
+                found.append(Photo(url=cells.valid_unicode(url), state="pending"))
         return tuple(found[:_MOST_PHOTOS])
 
 
@@ -195,11 +211,11 @@ class OdkSource(_FormSource):
         url: str | None = f"{self._form}.svc/Submissions?{urlencode(asked)}"
         for _ in range(_MOST_PAGES):
             value = self._asked(url or "")
-            rows = [row for row in value.get("value") or () if isinstance(row, dict)]
+            rows = self._rows_of(value, "value")
             newest = max([newest, *(moment for row in rows for moment in _system(row))])
             following = value.get("@odata.nextLink")
-            url = urljoin(url or "", following) if isinstance(following, str) and rows else None
-            made = [self._answer(row) for row in rows]
+            url = _joined(url or "", following) if isinstance(following, str) and rows else None
+            made = [read_one(row, partial(self._answer, row)) for row in rows]
             posts = tuple(post for post in made if isinstance(post, NewPost))
             dead = tuple(post for post in made if isinstance(post, Unread))
             if rows:
@@ -211,7 +227,7 @@ class OdkSource(_FormSource):
     def _answer(self, row: dict[str, Any]) -> NewPost | Unread:
         name, system = row.get("__id"), row.get("__system")
         if not isinstance(name, str) or not 0 < len(name) <= 500 or not isinstance(system, dict):
-            return Unread(raw=json.dumps(row)[:8_000], reason="the answer has no id")
+            return Unread(raw=written_row(row), reason="the answer has no id")
         extra = {
             "created_at": _moment(system.get("submissionDate")),
             "edited_at": _moment(system.get("updatedAt")),
@@ -224,8 +240,16 @@ class OdkSource(_FormSource):
         """A picture's question holds the name of its file."""
         files = [value for value in _values(row) if value.lower().endswith(_PICTURES) and len(value) < 200]
         base = f"{self._form}/submissions/{quote(name, safe='')}/attachments"
-        urls = [f"{base}/{quote(file, safe='')}" for file in files[:_MOST_PHOTOS]]
+        urls = [f"{base}/{quote(cells.valid_unicode(file), safe='')}" for file in files[:_MOST_PHOTOS]]
         return tuple(Photo(url=url, state="pending") for url in urls)
+
+
+def _joined(url: str, following: str) -> str:
+    """Where a page says that the next one is."""
+    try:
+        return urljoin(url, following)
+    except ValueError:
+        raise RequestError("the server leads to a page that has no address", transient=True) from None
 
 
 def _system(row: Mapping[str, Any]) -> Iterator[str]:
@@ -249,7 +273,8 @@ def _point(row: Mapping[str, Any]) -> dict[str, float]:
     """The first place that was given in the form."""
     for value in row.values():
         if isinstance(value, dict) and value.get("type") == "Point":
-            east, north = (*(value.get("coordinates") or ()), None, None)[:2]
+            given = value.get("coordinates")
+            east, north = (*(given if isinstance(given, list) else ()), None, None)[:2]
             lat, lon = cells.coordinates(north, east)
             if lat is not None and lon is not None:
                 return {"lat": lat, "lon": lon}

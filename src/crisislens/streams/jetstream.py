@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 from crisislens.core.errors import InputError
 from crisislens.core.guarded import Guard
+from crisislens.core.guarded_rules import parsed_address
 from crisislens.core.guarded_streams import connected
 from crisislens.core.http_answers import RequestError
 from crisislens.core.optional import require
@@ -184,10 +185,15 @@ def _checked(host: str) -> str:
 
     Raises:
         InputError: If it is none.
+        RefusedError: If it is one that is not asked.
     """
     given = host or DEFAULT_HOST
     if "://" not in given:
         given = f"wss://{given}"
+    scheme, _, rest = given.partition("://")
+    if scheme in ("wss", "ws") and rest:
+        # the same rules as for a page of it
+        parsed_address(f"{'https' if scheme == 'wss' else 'http'}://{rest}")
     parts = urlsplit(given)
     if parts.scheme not in ("wss", "ws") or not parts.hostname or parts.path.strip("/") or parts.query:
         raise InputError(f"jetstream:{host!r:.80} is no server; give jetstream: or jetstream:HOST")

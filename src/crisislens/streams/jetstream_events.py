@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from crisislens.store.records import NewPost, Unread
@@ -14,6 +15,7 @@ from crisislens.streams.jetstream_posts import (
     event_moment,
     record_post,
 )
+from crisislens.streams.strange import read_one
 
 __all__ = ["HeardEvents"]
 
@@ -83,7 +85,9 @@ class HeardEvents:
                 self._posts.pop(name, None)
                 self._gone[name] = None
             return
-        made = record_post(event)
+        # a letter that is replayed is to be the post that its author and the network can take back
+        named = {**event, "uri": address_of(event), "author": event.get("did")}
+        made = read_one(named, partial(record_post, event))
         if isinstance(made, Unread):
             self._dead.append(made)
         else:
@@ -95,7 +99,8 @@ class HeardEvents:
         account, did = event.get("account"), event.get("did")
         if not isinstance(account, dict) or account.get("active") is not False or not isinstance(did, str):
             return
-        if account.get("status") in GONE_ACCOUNTS and 0 < len(did) <= 500:
+        status = account.get("status")
+        if isinstance(status, str) and status in GONE_ACCOUNTS and 0 < len(did) <= 500 and did.isascii():
             self._authors[did] = None
             self._posts = {name: post for name, post in self._posts.items() if post.author != did}
 

@@ -23,7 +23,8 @@ _PICTURES = "https://cdn.bsky.app/img/feed_fullsize/plain"
 def address_of(event: Mapping[str, Any]) -> str | None:
     """The address of the record that an event is about, which is the id of its post."""
     parts = [event.get(name) for name in ("did", "collection", "rkey")]
-    if not all(isinstance(part, str) and part and "/" not in part for part in parts):
+    # the network's names are ASCII; others could not be written into an address
+    if not all(isinstance(part, str) and part and part.isascii() and "/" not in part for part in parts):
         return None
     name = "at://" + "/".join(str(part) for part in parts)
     return name if len(name) <= 500 else None
@@ -40,7 +41,7 @@ def record_post(event: Mapping[str, Any]) -> NewPost | Unread:
     if name is None or not isinstance(record, dict):
         return Unread(raw=str(event)[:2_000], reason="the event names no record, or holds none")
     text = record.get("text")
-    text = text if isinstance(text, str) else ""
+    text = cells.valid_unicode(text) if isinstance(text, str) else ""
     did = str(event["did"])
     pictures = _pictures(record.get("embed"), did)
     if not text.strip() and not pictures:
@@ -70,7 +71,8 @@ def _pictures(embed: object, did: str) -> tuple[Photo, ...]:
     found = []
     for item in images if isinstance(images, list) else ():
         blob = item.get("image") if isinstance(item, dict) else None
-        link = blob.get("ref", {}).get("$link") if isinstance(blob, dict) else None
+        reference = blob.get("ref") if isinstance(blob, dict) else None
+        link = reference.get("$link") if isinstance(reference, dict) else None
         if isinstance(link, str) and link.isalnum() and len(link) <= 200:
             found.append(Photo(url=f"{_PICTURES}/{quote(did, safe=':')}/{link}@jpeg", state="pending"))
     return tuple(found[:_MOST_PHOTOS])

@@ -20,8 +20,9 @@ from pydantic import ValidationError
 
 from crisislens.core.errors import InputError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.data import cells
 from crisislens.store.records import NewPost, Unread
-from crisislens.streams.batch import Batch
+from crisislens.streams.batch import Batch, Placed
 from crisislens.streams.feed import seen_text
 
 __all__ = ["MaildirSource", "is_maildir"]
@@ -39,7 +40,7 @@ def is_maildir(folder: Path) -> bool:
     return all((folder / name).is_dir() for name in ("new", "cur", "tmp"))
 
 
-class MaildirSource:
+class MaildirSource(Placed):
     """Reads a mailbox.
 
     Arguments:
@@ -134,16 +135,17 @@ def message_post(data: bytes, name: str) -> tuple[NewPost | Unread, list[EmailMe
         parts = [part for _, part in zip(range(_MOST_PARTS), message.walk(), strict=False)]
         pictures = [part for part in parts if part.get_content_maintype() == "image"][:_MOST_PHOTOS]
         subject = str(message.get("Subject", "")).strip()
-        text = "\n".join(piece for piece in (subject, _body(parts)) if piece).replace("\0", "")
+        text = cells.valid_unicode("\n".join(piece for piece in (subject, _body(parts)) if piece))
         given = str(message.get("Message-ID", "")).strip()
-        author = str(message.get("From", ""))[:500].strip() or None
+        author = cells.valid_unicode(str(message.get("From", ""))[:500].strip()) or None
         sent = _sent(message)
     # the parser keeps what it does not understand, and raises all the same where headers lie grossly
     except (ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError) as error:
         return Unread(raw=raw, reason=f"the message cannot be parsed ({type(error).__name__})"), []
     if not text and not pictures:
         return Unread(raw=raw, reason="the message has neither a text nor a picture"), []
-    own = given if 2 < len(given) <= _MOST_ID and given.isprintable() else name[:_MOST_ID]
+    made = cells.valid_unicode(name)[:_MOST_ID]
+    own = given if 2 < len(given) <= _MOST_ID and given.isprintable() else made
     try:
         return NewPost(external_id=own, text=text[:_MOST_TEXT], author=author, created_at=sent), pictures
     except ValidationError as error:

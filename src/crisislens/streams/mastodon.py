@@ -12,6 +12,7 @@ The server's own events are listened to before the pages are asked for, so that 
 import json
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from crisislens.streams.listener import Listener
 from crisislens.streams.mastodon_posts import status_id, status_post
 from crisislens.streams.mastodon_timeline import Timeline
 from crisislens.streams.server_events import events_of
+from crisislens.streams.strange import read_one
 from crisislens.streams.tokens import Token
 
 __all__ = ["MastodonSource", "Timeline"]
@@ -131,14 +133,11 @@ class MastodonSource:
             if error.transient:
                 raise
             value = {}
-        urls = value.get("configuration", {}).get("urls", {}) if isinstance(value, dict) else {}
+        configuration = value.get("configuration") if isinstance(value, dict) else None
+        urls = configuration.get("urls") if isinstance(configuration, dict) else None
         said = urls.get("streaming") if isinstance(urls, dict) else None
         if isinstance(said, str) and said.startswith(("wss://", "ws://")):
-            parts = urlsplit(said)
-            secure = parts.scheme == "wss" or not origin.startswith("https:")
-            if secure and parts.hostname and parts.path in ("", "/"):
-                scheme = "https" if parts.scheme == "wss" else "http"
-                origin = f"{scheme}://{parts.netloc}"
+            origin = _named_origin(said, origin)
         # a token goes to the server that it is of and to its own subdomains, whatever that server names
         host = urlsplit(origin).hostname or ""
         trusted = host == own.host or host.endswith(f".{own.host}")
@@ -190,7 +189,7 @@ class MastodonSource:
         return found
 
     def _batch_of(self, statuses: list[Any], newest: str | None) -> Batch:
-        made = [status_post(status, self._timeline.host) for status in statuses if isinstance(status, dict)]
+        made = [_made(status, self._timeline.host) for status in statuses if isinstance(status, dict)]
         posts = tuple(post for post in made if isinstance(post, NewPost))
         dead = tuple(post for post in made if isinstance(post, Unread))
         return Batch(posts, dead, None if newest is None else {"id": newest})
@@ -239,7 +238,7 @@ class _Heard:
         except (ValueError, RecursionError):
             self._dead.append(Unread(raw=data, reason="the event holds no JSON"))
             return
-        made = status_post(status, self._host) if isinstance(status, dict) else None
+        made = _made(status, self._host) if isinstance(status, dict) else None
         if isinstance(made, Unread):
             self._dead.append(made)
         elif made is not None and made.external_id not in self._gone:
@@ -256,6 +255,23 @@ class _Heard:
     def batch(self) -> Batch:
         cursor = None if self._newest is None else {"id": self._newest}
         return Batch(tuple(self._posts.values()), tuple(self._dead), cursor, gone=tuple(self._gone))
+
+
+def _made(status: Mapping[str, Any], host: str) -> NewPost | Unread | None:
+    return read_one(status, partial(status_post, status, host))
+
+
+def _named_origin(said: str, origin: str) -> str:
+    """Where the server says that its events are; its own origin where that is of no use."""
+    try:
+        parts = urlsplit(said)
+    except ValueError:
+        return origin
+    secure = parts.scheme == "wss" or not origin.startswith("https:")
+    if not secure or not parts.hostname or parts.path not in ("", "/"):
+        return origin
+    scheme = "https" if parts.scheme == "wss" else "http"
+    return f"{scheme}://{parts.netloc}"
 
 
 def _stream(url: str, headers: Mapping[str, str], guard: Guard) -> Iterator[tuple[str, str]]:

@@ -34,7 +34,8 @@ def status_post(status: Mapping[str, Any], host: str) -> NewPost | Unread | None
     if name is None:
         return Unread(raw=str(status)[:2_000], reason="the status has no id")
     # a token sees what its owner sees; what was not said to everybody is not ours
-    if status.get("visibility", "public") not in _PUBLIC or status.get("reblog"):
+    seen_by = status.get("visibility", "public")
+    if not isinstance(seen_by, str) or seen_by not in _PUBLIC or status.get("reblog"):
         return None
     text = _text(status)
     pictures = _pictures(status)
@@ -60,10 +61,11 @@ def _text(status: Mapping[str, Any]) -> str:
     """The warning, the text and the choices of a poll, as one reads them."""
     poll = status.get("poll")
     options = poll.get("options") if isinstance(poll, dict) else None
-    titles = [option.get("title") for option in options or () if isinstance(option, dict)]
+    choices = options if isinstance(options, list) else []
+    titles = [option.get("title") for option in choices if isinstance(option, dict)]
     parts = [seen_text(status.get("spoiler_text")), seen_text(status.get("content"))]
     parts += [seen_text(title) for title in titles]
-    return "\n".join(part for part in parts if part)
+    return cells.valid_unicode("\n".join(part for part in parts if part))
 
 
 def _pictures(status: Mapping[str, Any]) -> tuple[Photo, ...]:
@@ -81,11 +83,12 @@ def _author(account: object, host: str) -> str | None:
     name = account.get("acct") if isinstance(account, dict) else None
     if not isinstance(name, str) or not 0 < len(name) <= 400:
         return None
+    name = cells.valid_unicode(name)
     return f"@{name}" if "@" in name else f"@{name}@{host}"
 
 
 def _short(value: object, most: int) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= most else None
+    return cells.valid_unicode(value) if isinstance(value, str) and 0 < len(value) <= most else None
 
 
 def _moment(value: object) -> datetime | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
 from crisislens.core.errors import InputError
+from crisislens.core.guarded_rules import parsed_address
 
 __all__ = ["Timeline"]
 
@@ -33,6 +34,7 @@ class Timeline:
 
         Raises:
             InputError: If it is none of these.
+            RefusedError: If the server is one that is not asked.
         """
         scheme, _, rest = given.partition("://") if "://" in given else ("https", "", given)
         host, _, what = rest.partition("/")
@@ -42,6 +44,7 @@ class Timeline:
             raise InputError(
                 f"mastodon:{given!r:.80} is no timeline; give mastodon:HOST/#tag, HOST/public or HOST/local"
             )
+        parsed_address(f"{scheme}://{host}")
         return cls(f"{scheme}://{host}", tag, what == "local")
 
     @property

@@ -6,6 +6,7 @@ only. What came is decoded and encoded anew (`store.blobs`). What cannot be had 
 reason; a server that is only busy is asked three times. A stop or a kill loses nothing: what waits, waits.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -28,6 +29,7 @@ PICTURE_TYPES: Final = ("image/jpeg", "image/png", "image/webp", "image/gif")
 _TRIES: Final = 3
 _LONGEST_WAIT_S: Final = 60.0
 _LOOK_EVERY_S: Final = 1.0
+_LOG: Final = logging.getLogger("crisislens.streams")
 
 
 def get_picture(url: str, guard: Guard, headers: Mapping[str, str] | None = None) -> bytes:
@@ -67,6 +69,7 @@ class MediaFetcher:
         self._hosts = None if hosts is None else {host.lower() for host in hosts}
         self._tries: dict[int, int] = {}
         self._later: dict[int, float] = {}
+        self._told_at = float("-inf")
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pictures", daemon=True)
 
@@ -84,7 +87,8 @@ class MediaFetcher:
             while not self._stopped.is_set():
                 try:
                     busy = self.round(pool)
-                except StoreError:
+                except (StoreError, OSError) as error:
+                    self._tell(error)
                     busy = False
                 if not busy:
                     self._stopped.wait(_LOOK_EVERY_S)
@@ -130,6 +134,18 @@ class MediaFetcher:
             return self._store.blobs.keep(data)
         except ImageError as error:
             return Photo(state="refused", reason=f"the photo was not used: {error}"[:300])
+        except (StoreError, OSError) as error:
+            # a disk that is full: the picture waits, and its server is not asked again and again meanwhile
+            self._tell(error)
+            self._later[picture.id] = time.monotonic() + _LONGEST_WAIT_S
+            return None
+
+    def _tell(self, error: Exception) -> None:
+        """Says that pictures cannot be kept, once a minute."""
+        now = time.monotonic()
+        if now - self._told_at >= _LONGEST_WAIT_S:
+            self._told_at = now
+            _LOG.warning("pictures cannot be kept just now and wait: %s", error)
 
 
 def host_of(url: str) -> str:

@@ -1,15 +1,18 @@
 """From what a user writes as SOURCE to the source."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from crisislens.core.errors import InputError
+from crisislens.core.fingerprint import fingerprint
 from crisislens.core.guarded import Guard
-from crisislens.streams.batch import Source
+from crisislens.core.guarded_rules import parsed_address
+from crisislens.streams.batch import Placed, Source
 from crisislens.streams.feed import FeedSource, check_feed
 from crisislens.streams.folder import FolderSource
 from crisislens.streams.forms import KoboSource, OdkSource
@@ -27,6 +30,7 @@ __all__ = ["KINDS", "StreamOptions", "open_source"]
 
 _LINES = frozenset({".jsonl", ".ndjson", ".log", ".json", ".txt", ""})
 _MOST_NAME = 80
+_Source = TypeVar("_Source", bound=Placed)
 KINDS = (
     "-, FILE, DIR/, maildir:DIR, rss:URL, mastodon:HOST/#tag, jetstream:, redis:STREAM, kafka:TOPIC, "
     "kobo:HOST/FORM and odk:HOST/PROJECT/FORM"
@@ -89,7 +93,8 @@ def _folder(path: Path, options: StreamOptions) -> Source:
         raise InputError(f"there is no folder {path}; make it, or give another one")
     name = options.name or f"folder {_safe(path.resolve().name)}"
     columns = dict(options.columns) or None
-    return FolderSource(path, name[:_MOST_NAME], columns, batch=options.batch, once=options.once)
+    source = FolderSource(path, name[:_MOST_NAME], columns, batch=options.batch, once=options.once)
+    return _placed(source, options, _written_out(path))
 
 
 def _file(path: Path, options: StreamOptions) -> Source:
@@ -102,13 +107,16 @@ def _file(path: Path, options: StreamOptions) -> Source:
         raise InputError(f"there is no file {path}; check the path")
     name = options.name or f"file {_safe(path.name)}"
     rows = RowMaker(options.columns)
-    return FileSource(path, name[:_MOST_NAME], rows, batch=options.batch, once=options.once)
+    source = FileSource(path, name[:_MOST_NAME], rows, batch=options.batch, once=options.once)
+    return _placed(source, options, _written_out(path))
 
 
 def _feed(url: str, options: StreamOptions) -> Source:
     parts = urlsplit(check_feed(url))
     name = options.name or "rss " + _safe(f"{parts.hostname}{parts.path}")
-    return FeedSource(url, name[:_MOST_NAME], guard=options.guard, every_s=options.every_s, once=options.once)
+    more: dict[str, Any] = {"guard": options.guard, "every_s": options.every_s, "once": options.once}
+    # a feed that moves from http to https is the same one
+    return _placed(FeedSource(url, name[:_MOST_NAME], **more), options, url.partition("://")[2])
 
 
 def _mastodon(given: str, options: StreamOptions) -> Source:
@@ -166,20 +174,22 @@ def _maildir(given: str, options: StreamOptions) -> Source:
     if not is_maildir(folder):
         raise InputError(f"{folder} is no Maildir: that has the folders new, cur and tmp in it")
     name = options.name or f"mail {_safe(folder.resolve().name)}"
-    return MaildirSource(folder, name[:_MOST_NAME], batch=options.batch, once=options.once)
+    source = MaildirSource(folder, name[:_MOST_NAME], batch=options.batch, once=options.once)
+    return _placed(source, options, _written_out(folder))
 
 
 def _kobo(given: str, options: StreamOptions) -> Source:
     origin, parts = _form(given, 1, "kobo:HOST/FORM")
     name = options.name or _safe(f"kobo {parts[0]}")
-    return KoboSource(origin, parts[0], name[:_MOST_NAME], **_form_options(options))
+    source = KoboSource(origin, parts[0], name[:_MOST_NAME], **_form_options(options))
+    return _placed(source, options, origin.partition("://")[2], *parts)
 
 
 def _odk(given: str, options: StreamOptions) -> Source:
     origin, parts = _form(given, 2, "odk:HOST/PROJECT/FORM")
-    return OdkSource(
-        origin, parts[0], parts[1], options.name or _safe(f"odk {parts[-1]}"), **_form_options(options)
-    )
+    name = options.name or _safe(f"odk {parts[-1]}")
+    source = OdkSource(origin, parts[0], parts[1], name, **_form_options(options))
+    return _placed(source, options, origin.partition("://")[2], *parts)
 
 
 def _form(given: str, count: int, shown: str) -> tuple[str, list[str]]:
@@ -188,7 +198,19 @@ def _form(given: str, count: int, shown: str) -> tuple[str, list[str]]:
     host, *parts = rest.rstrip("/").split("/")
     if scheme not in ("http", "https") or not host or len(parts) != count:
         raise InputError(f"{given!r:.80} is no form; give {shown}")
+    parsed_address(f"{scheme}://{host}")
     return f"{scheme}://{host}", parts
+
+
+def _placed(source: _Source, options: StreamOptions, *where: str) -> _Source:
+    """The source with a digest of where it lies: an address may hold a key, and is not kept."""
+    source.place, source.named = fingerprint(where), options.name is not None
+    return source
+
+
+def _written_out(path: Path) -> str:
+    """A path from the root on; links in it stay, since one that is turned to a newer folder is one place."""
+    return os.path.abspath(path)  # noqa: PTH100
 
 
 def _form_options(options: StreamOptions) -> dict[str, Any]:

@@ -19,6 +19,10 @@ __all__ = ["Pump", "Tally"]
 
 _LOOK_AT_CONFIG_S = 10.0
 _LONGEST_WAIT_S = 300.0
+_NOT_REPLACED = (
+    "the service did not take a later version of a post; where people reviewed one, its text stays unless "
+    "the key is an administrator's (crisislens key add --role admin); this is said once"
+)
 
 
 @dataclass
@@ -79,7 +83,7 @@ class Pump:
         self._filters = Filters()
         self._stopped = threading.Event()
         self._off, self._looked_at, self._heard_at, self._told_silence = False, 0.0, time.monotonic(), False
-        self._failed, self._heard_once = 0, False
+        self._failed, self._heard_once, self._told_not_replaced = 0, False, False
         self.tally = Tally()
 
     def run(self, stopped: threading.Event | None = None) -> Tally:
@@ -163,6 +167,9 @@ class Pump:
                 return
         if kept.taken is not None:
             kept.taken()
+        if taken.not_replaced and not self._told_not_replaced:
+            self._told_not_replaced = True
+            self._tell(f"{self._source.name}: {_NOT_REPLACED}")
         self._count(taken, kept, len(batch.posts) - len(posts))
 
     def _no_longer_wanted(self, batch: Batch) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crisislens.core.errors import InputError
 from crisislens.store.records import NewPost, Unread
 from crisislens.streams.batch import Batch
+from crisislens.streams.letters import letters_of
 from crisislens.streams.rows import RowMaker, content_id
 from crisislens.streams.service_target import ServiceTarget
 
@@ -102,10 +103,7 @@ def replay_to(target: ServiceTarget, rows: RowMaker, *, source: str, trial: bool
         else:
             file.rename(aside)
     left: list[Unread] = []
-    for line in aside.read_text(encoding="utf-8").split("\n"):
-        letter = _letter(line)
-        if letter is None:
-            continue
+    for letter in list(letters_of(aside)):
         posts = _posts(rows, letter.raw)
         if trial or not posts:
             done.taken, done.left = done.taken + len(posts), done.left + (not posts)
@@ -122,15 +120,6 @@ def replay_to(target: ServiceTarget, rows: RowMaker, *, source: str, trial: bool
         target.bury(named, left)
         aside.unlink()
     return done
-
-
-def _letter(line: str) -> Unread | None:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    raw = value.get("raw") if isinstance(value, dict) else None
-    return Unread(raw=raw, reason=str(value.get("reason"))) if isinstance(raw, str) else None
 
 
 def _posts(rows: RowMaker, raw: str) -> list[NewPost]:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from pydantic import ValidationError
 
 from crisislens.core.errors import InputError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.data import cells
 from crisislens.data.columns import choose_columns
 from crisislens.data.exports import LeftOut, names_in, rows_of, value_at
 from crisislens.data.lines import MAX_LINE
@@ -15,6 +16,8 @@ from crisislens.data.rows import RowReader, row_name
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import Post
 from crisislens.store.records import NewPost, Unread
+from crisislens.streams.letters import written_row
+from crisislens.streams.strange import read_one
 
 __all__ = ["RowMaker", "content_id", "new_post"]
 
@@ -56,12 +59,18 @@ class RowMaker:
         if not isinstance(value, dict):
             yield Unread(raw=text, reason=f"the line is a JSON {type(value).__name__}, not an object")
             return
-        for number, row in enumerate(rows_of(value)):
-            if not isinstance(row, LeftOut):
-                yield self.row(row, name if not number else f"{name}-{number}", raw=text)
+        numbered = enumerate(rows_of(value, self._explicit.get("text", "")))
+        rows = [(number, row) for number, row in numbered if not isinstance(row, LeftOut)]
+        for number, row in rows:
+            # of a page the letter is the row alone: the others are taken in, and once is enough
+            raw = text if len(rows) == 1 else written_row(row)
+            yield self.row(row, name if not number else f"{name}-{number}", raw=raw)
 
     def row(self, row: Mapping[str, object], name: str, *, raw: str) -> NewPost | Unread:
         """The post of a row."""
+        return read_one(raw, partial(self._post, row, name, raw=raw))
+
+    def _post(self, row: Mapping[str, object], name: str, *, raw: str) -> NewPost | Unread:
         try:
             columns = self._columns(tuple(names_in(row)))
         except InputError as error:
@@ -93,10 +102,10 @@ def new_post(
     remarks = (*post.remarks, _NO_PHOTOS) if post.images else post.remarks
     try:
         return NewPost(
-            external_id=name,
+            external_id=cells.valid_unicode(name),
             text=post.text,
-            author=author,
-            url=url,
+            author=None if author is None else cells.valid_unicode(author),
+            url=None if url is None else cells.valid_unicode(url),
             created_at=post.created_at,
             lang=post.lang,
             lat=post.lat,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,8 +20,9 @@ from crisislens.core.http_answers import RequestError
 from crisislens.store.accept import TAKEN
 from crisislens.store.records import NewPost, Unread
 from crisislens.streams.batch import Batch, OwnServer, Source
+from crisislens.streams.letters import KnownLetters, letters_of
 from crisislens.streams.media_fetch import get_picture, host_of
-from crisislens.streams.targets import Taken, read_cursor
+from crisislens.streams.targets import Taken, checked_place, read_cursor
 
 __all__ = ["ServiceTarget"]
 
@@ -44,6 +46,7 @@ class ServiceTarget:
         self._key, self._folder, self._ask = key, folder, ask
         self._config: dict[str, Any] = {}
         self._get: Callable[[str], bytes] | None = None
+        self._known: dict[Path, KnownLetters] = {}
 
     def fetch_pictures(self, source: Source, guard: Guard, hosts: Collection[str] | None = None) -> None:
         """From now on fetches what posts of a source name, and sends it with them. The service has no way to
@@ -60,7 +63,12 @@ class ServiceTarget:
         self._get = get
 
     def begin(self, source: Source, config: Mapping[str, Any] | None) -> dict[str, Any]:
-        """See `Target`; a configuration is not kept at the service."""
+        """See `Target`; a configuration is not kept at the service, and the place is kept here."""
+        file = self._file(source, ".place")
+        known = file.read_text(encoding="utf-8") if file.is_file() else None
+        place = checked_place(source, known)
+        if place is not None and place != known:
+            atomic_write(file, place)
         self._config = dict(config or {})
         return self._config
 
@@ -132,6 +140,8 @@ class ServiceTarget:
         for result, post in zip(results, posts, strict=True):
             outcome = str(result.get("outcome", "refused"))
             counts[outcome] = counts.get(outcome, 0) + 1
+            if outcome == "conflict" and post.edited_at is not None:
+                counts["not_replaced"] = counts.get("not_replaced", 0) + 1
             if outcome == "refused" or (outcome == "conflict" and not source.edits):
                 reason = TAKEN if outcome == "conflict" else str(result.get("reason"))
                 dead.append(Unread(raw=json.dumps(_sent(post)), reason=reason))
@@ -169,11 +179,10 @@ class ServiceTarget:
     def _take_back(self, source: Source, batch: Batch) -> int:
         """Has the service erase what the source took back, which only an administrator's key may."""
         where = f"{self._url}/v1/deletions?source={quote(source.name, safe='')}"
-        parts = [batch.gone[start : start + _SENT] for start in range(0, len(batch.gone), _SENT)] or [()]
+        ids, authors = _in_parts(batch.gone, _SENT), _in_parts(batch.gone_authors, _MOST_AUTHORS)
         count = 0
-        for number, part in enumerate(parts):
-            authors = batch.gone_authors[:_MOST_AUTHORS] if not number else ()
-            body = {"ids": part, "authors": authors, "remember": batch.remember}
+        for some, who in zip_longest(ids, authors, fillvalue=()):
+            body = {"ids": some, "authors": who, "remember": batch.remember}
             answer = self._asked(
                 where, body, needs="; this source takes posts back, so it needs --role admin"
             )
@@ -203,13 +212,27 @@ class ServiceTarget:
             raise
 
     def _bury(self, source: Source, dead: Sequence[Unread]) -> None:
+        """Appends letters that are not there yet: what a source gives at every look is buried once."""
         if not dead:
             return
+        path = self._file(source, ".dead.jsonl")
+        # a replay sets the file aside, and what it puts back is to be taken
+        known = self._known.get(path) if path.is_file() else None
+        if known is None:
+            known = self._known[path] = KnownLetters(letters_of(path))
+        new = known.new(dead)
+        if not new:
+            return
         self._folder.mkdir(parents=True, exist_ok=True)
-        with self._file(source, ".dead.jsonl").open("a", encoding="utf-8") as file:
-            for letter in dead:
+        with path.open("a", encoding="utf-8") as file:
+            for letter in new:
                 line = {"at": datetime.now(UTC).isoformat(), **letter.model_dump()}
                 file.write(json.dumps(line) + "\n")
+        known.add(new)
+
+
+def _in_parts(names: Sequence[str], most: int) -> list[Sequence[str]]:
+    return [names[start : start + most] for start in range(0, len(names), most)]
 
 
 def _parted(batch: Batch) -> Iterator[list[NewPost]]:

@@ -16,7 +16,7 @@ from crisislens.core.errors import InputError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.lines import MAX_LINE
 from crisislens.store.records import NewPost, Unread
-from crisislens.streams.batch import Batch
+from crisislens.streams.batch import Batch, Placed
 from crisislens.streams.rows import RowMaker
 
 __all__ = ["FileSource"]
@@ -28,7 +28,7 @@ _GONE = "{name} was rotated and its older part is gone; what was written there l
 _LONG = f"the line is longer than {MAX_LINE:,} bytes; its rest was passed over"
 
 
-class FileSource:
+class FileSource(Placed):
     """Follows a file of JSON lines.
 
     Arguments:
@@ -89,7 +89,9 @@ class FileSource:
                 if isinstance(line, Unread):
                     found.append(line)
                 else:
-                    found.extend(self._rows.line(line, f"line-{place.identity}-{at}"))
+                    # a file that was cut may begin with the same line again, and is the same file
+                    name = f"line-{place.identity}-{at}-{fingerprint(line)[:8]}"
+                    found.extend(self._rows.line(line, name))
                 lines += 1
                 if lines >= self._batch:
                     yield _batch(found, place.cursor(), note)

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue, model_validator
 
 from crisislens.core.config import Config, merged
+from crisislens.core.seeds import Seeds
 from crisislens.data.catalog import DataConfig, OwnTask
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
@@ -104,7 +105,7 @@ class RunConfig(Config):
     """Which epoch is kept."""
     abstention: AbstentionConfig = AbstentionConfig()
     """How sure the model must be."""
-    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    seeds: Seeds = (0, 1, 2)
     """One training each."""
     modality_dropout: float = Field(default=0.0, ge=0, le=1)
     """Probability that a training post with text and photo loses one of them, never both; beside
@@ -140,8 +141,8 @@ class RunConfig(Config):
             )
         if len(set(self.loggers)) != len(self.loggers):
             raise ValueError("loggers name one twice; name each once")
-        if not self.modalities or len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("modalities must not be empty and seeds must differ")
+        if not self.modalities:
+            raise ValueError("modalities must not be empty")
         return self
 
     def _check_form(self) -> None:

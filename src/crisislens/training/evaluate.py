@@ -271,6 +271,8 @@ def _batch(
     encoder: PostEncoder, loaded: LoadedModel, posts: Sequence[Post], beside: Sequence[str]
 ) -> FeatureBatch:
     batch = collate(encoder.encode(posts).features, loaded.meta.widths)
+    # as the product does: what it was never trained on would decide by chance
+    batch = batch.only(loaded.meta.modalities)
     if not loaded.model.reads_captions:
         return batch
     # a caption goes through the encoder as a post of its own, so that neither cuts the other short

@@ -12,6 +12,7 @@ Test posts are looked at once, after everything has been chosen on development p
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from crisislens.core.files import atomic_write
+from crisislens.core.files import atomic_write, check_folder
+from crisislens.core.fingerprint import fingerprint
 from crisislens.data.catalog import load_labeled
 from crisislens.data.labeled import LabeledData
 from crisislens.encoders.base import EncoderPair, load_encoders
@@ -29,7 +31,7 @@ from crisislens.training.calibrate import chosen
 from crisislens.training.classification import EpochRecord, train_network
 from crisislens.training.config import RunConfig
 from crisislens.training.evaluate import Evaluation, evaluate_logits
-from crisislens.training.features import Prepared, prepare
+from crisislens.training.features import Prepared, prepare, read_knowledge
 from crisislens.training.objectives import positive_weights
 from crisislens.training.predict import predict
 from crisislens.training.recipe import Trained
@@ -78,9 +80,13 @@ def fit(
     seed = run.seeds[0] if seed is None else seed
     folder = run_folder(out, run, seed)
     data = load_labeled(run.data, run.task) if data is None else data
+    knowledge = _knowledge_of(run, prepared)
     if resume and (folder / "metrics.json").is_file():
-        return read_result(folder, run, data=data.fingerprint)
+        return read_result(folder, run, data=data.fingerprint, knowledge=knowledge)
     check_free(folder, resume=resume, overwrite=overwrite)
+    check_folder(folder, "--out")
+    if prepared is None or run.mode != "frozen":
+        check_folder(cache, "--cache")
     # the caller's random numbers are none of our business
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         result = _fitted(
@@ -90,6 +96,7 @@ def fit(
             folder,
             cache,
             prepared,
+            knowledge,
             resume=resume,
             on_features=on_features,
             on_epoch=on_epoch,
@@ -115,6 +122,7 @@ def _fitted(
     folder: Path,
     cache: Path,
     prepared: Prepared | None,
+    knowledge: str,
     *,
     resume: bool,
     on_features: Callable[[int, int], None] | None,
@@ -129,7 +137,9 @@ def _fitted(
         widths = encoders.widths()
     # before the folder is touched: a mistake in the run file must not cost what lies there
     check_run(run, data, widths)
-    open_folder(folder, run, data.fingerprint, resume=resume)
+    # a checkpoint that was made with other texts beside the posts is one of other data
+    read = fingerprint([data.fingerprint, knowledge]) if knowledge else data.fingerprint
+    open_folder(folder, run, read, resume=resume)
     if encoders is not None:
         prepared = prepare(run, data, encoders, cache, progress=on_features)
     assert prepared is not None
@@ -137,10 +147,21 @@ def _fitted(
     network, trained = _train(run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch)
     # after training has chosen its epoch: the first time that test posts meet this network
     logits = {split: predict(network, prepared.inputs[split], run) for split in ("dev", "test")}
-    result = _judge(run, seed, folder, data, logits, trained, started)
+    result = replace(_judge(run, seed, folder, data, logits, trained, started), knowledge=knowledge)
     threshold = result.abstention.threshold
     write_artifact(folder / "artifact", run, network, prepared, data, result.test, threshold)
     return result
+
+
+def _knowledge_of(run: RunConfig, prepared: Prepared | None) -> str:
+    """The fingerprint of the texts beside the posts; empty where there are none."""
+    if run.knowledge is None:
+        return ""
+    return (
+        prepared.knowledge_fingerprint
+        if prepared is not None
+        else read_knowledge(run.knowledge).fingerprint()
+    )
 
 
 def _train(

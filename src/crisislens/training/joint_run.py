@@ -10,13 +10,14 @@
 Sources are those of `training.rationale_run`; rows of JSONL may name an `image` below the folder
 `images`. Of folds without near-duplicates across them, seed s tests on fold s (all seeds on `test_fold`
 where it is given) and chooses epoch and calibration on the next one. Stage 2 is shown photos only where
-labeled posts had some: what it never saw would decide by chance.
+labeled posts had some that could be read: what it never saw would decide by chance.
 """
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -24,12 +25,13 @@ from pydantic import Field
 from torch import Tensor
 
 from crisislens.core.config import Config
-from crisislens.core.errors import ConfigError
-from crisislens.core.files import atomic_write
-from crisislens.core.fingerprint import fingerprint
+from crisislens.core.errors import ConfigError, ImageError
+from crisislens.core.files import atomic_write, check_folder
+from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.core.seeds import Seeds
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.data.marked_rationales import AnnotatedText, annotations_fingerprint, split_folds
-from crisislens.data.photo_texts import read_photo_texts
+from crisislens.data.photo_texts import PhotoTexts, read_photo_texts
 from crisislens.data.text import CleaningRules
 from crisislens.domain.calibration import Calibration, EvidenceKind
 from crisislens.domain.post import ImageRef, Post
@@ -43,7 +45,8 @@ from crisislens.features.word_owners import WordCutter
 from crisislens.models.joint_artifact import JointRationaleModelConfig, save_joint_rationalizer
 from crisislens.models.joint_tower import CompactTower, TowerSpec
 from crisislens.models.rationale_joint import JointRationalizer
-from crisislens.training.devices import device_name
+from crisislens.training.calibrate import FEWEST_POSTS
+from crisislens.training.devices import device_name, resolve_device
 from crisislens.training.joint_scores import decide_texts, score_joint
 from crisislens.training.rationale_joint import (
     JointRationaleConfig,
@@ -51,16 +54,16 @@ from crisislens.training.rationale_joint import (
     PairedPhoto,
     Pairs,
     build_model,
+    check_examples,
     labeled,
     train_joint_rationales,
 )
-from crisislens.training.rationale_run import has_key, read_rationale_source
+from crisislens.training.rationale_run import RationaleSources, has_key, read_rationale_sources
 from crisislens.training.sections import AbstentionConfig
-from crisislens.training.starting import clear_seed, kept_scores
+from crisislens.training.starting import check_kept, check_scores, clear_seed, kept_scores
 
-__all__ = ["JointRun", "fit_joint", "is_joint_run"]
+__all__ = ["JointRun", "check_joint_seeds", "fit_joint", "is_joint_run", "photos_fingerprint"]
 
-_FEWEST = 30
 _CHECKPOINT = "last.ckpt"
 
 
@@ -76,7 +79,7 @@ class JointRun(Config):
     test: tuple[str, ...] = ()
     """Files that nothing is learned from, measured one by one."""
     images: str | None = None
-    """The folder of the photos that JSONL rows name."""
+    """The folder of the photos that JSONL rows name; without it no photo is looked at."""
     pairs: str | None = None
     """A table of photos with texts of their own (`data.photo_texts`), from which words and patches learn one
     space; for the tower `compact`.
@@ -91,7 +94,7 @@ class JointRun(Config):
     """Folds: one to test on, one to choose by, the others to learn from."""
     test_fold: int | None = Field(default=None, ge=0)
     """The fold that all seeds test on, so that nothing else differs; None takes fold s for seed s."""
-    seeds: tuple[int, ...] = (0,)
+    seeds: Seeds = (0,)
     """Seeds that are trained without `--seed`."""
     languages: tuple[str, ...] = ("en",)
     """ISO 639-1 codes of the texts' languages."""
@@ -110,6 +113,118 @@ LEFT = ("model", _CHECKPOINT)
 def is_joint_run(path: Path) -> bool:
     """Whether a run file is one of a joint rationale model."""
     return has_key(path, "joint")
+
+
+class _Read(NamedTuple):
+    """All that a run reads.
+
+    Attributes:
+        sources: Annotated texts.
+        pairs: Photos with texts of their own; None where the run has none.
+        images: The folder of the texts' photos; None where no photo is looked at.
+        pair_images: The folder of the photos of `pairs`.
+    """
+
+    sources: RationaleSources
+    pairs: list[PhotoTexts] | None
+    images: Path | None
+    pair_images: Path
+
+    @classmethod
+    def of(cls, run: JointRun) -> "_Read":
+        """What the run names."""
+        pairs = None if run.pairs is None else read_photo_texts(Path(run.pairs), run.pair_sets)
+        images = None if run.images is None else Path(run.images)
+        return cls(read_rationale_sources(run.joint, run.test), pairs, images, Path(run.pairs or "").parent)
+
+    def learned(self) -> dict[str, object]:
+        """Fingerprints of what is learned from."""
+        rows = self.pairs or []
+        pairs = None if self.pairs is None else fingerprint([[row.file, row.texts] for row in rows])
+        return {
+            "texts": annotations_fingerprint(self.sources.texts),
+            "pairs": pairs,
+            "photos": self._photos(self.sources.texts),
+            "pair_photos": photos_fingerprint([row.file for row in rows], self.pair_images),
+        }
+
+    def tested(self) -> dict[str, object]:
+        """Fingerprints of the photos that are only tested on."""
+        tests = self.sources.tests.values()
+        return {"tested_photos": self._photos([text for rows in tests for text in rows])}
+
+    def _photos(self, texts: Iterable[AnnotatedText]) -> str | None:
+        if self.images is None:
+            return None
+        return photos_fingerprint([text.image for text in texts if text.image], self.images)
+
+
+def photos_fingerprint(names: Iterable[str], folder: Path) -> str:
+    """The fingerprint of photos: of their names, and of what lies under them now, or why nothing does.
+
+    Arguments:
+        names: Paths relative to the folder, as the texts name them.
+        folder: Of the photos.
+    """
+    return fingerprint([[name, _bytes_of(name, folder)] for name in sorted(set(names))])
+
+
+def _bytes_of(name: str, folder: Path) -> str:
+    try:
+        return fingerprint_file(resolve_image(ImageRef(path=name), folder))
+    except ImageError as error:
+        return error.reason
+    except OSError:
+        return "unreadable"
+
+
+def check_joint_seeds(
+    run: JointRun, seeds: Iterable[int], out: Path, *, resume: bool, overwrite: bool
+) -> int:
+    """Refuses, before the first seed trains, what would stop a later one, and returns how many texts name a
+    photo.
+
+    Arguments:
+        run: The run file.
+        seeds: Those that are to be trained.
+        out: Where runs go.
+        resume: Whether a run that is there is gone on with.
+        overwrite: Whether it is replaced.
+
+    Raises:
+        CacheError: If a seed is there, and neither is set; or if it was made by another run.
+        DataError: If a source cannot be read.
+    """
+    photos = 0
+
+    def mark() -> str:
+        nonlocal photos
+        read = _Read.of(run)
+        photos = sum(bool(text.image) for text in read.sources.texts)
+        return _mark(run, read)
+
+    folders = [out / run.name / f"seed-{seed}" for seed in seeds]
+    check_kept(folders, LEFT, mark, resume=resume, overwrite=overwrite)
+    return photos
+
+
+def _recipe_of(run: JointRun, *left_out: str) -> dict[str, object]:
+    """The run without where its data lies, where it is trained, and what is named."""
+    exclude: dict[str, Any] = dict.fromkeys(("joint", "test", "images", "pairs", "seeds", *left_out), True)
+    values = run.model_dump(mode="json", exclude=exclude | {"training": {"seed", "device"}})
+    return values | {"photos": run.images is not None}
+
+
+def _mark(run: JointRun, read: _Read) -> str:
+    """The fingerprint of all that decides a seed's scores."""
+    made_from = read.sources.fingerprints() | read.learned() | read.tested()
+    return fingerprint({"run": _recipe_of(run)} | made_from)
+
+
+def _learning_mark(run: JointRun, read: _Read, seed: int, unread: Iterable[str]) -> str:
+    """The fingerprint of all that decides a seed's weights; what is measured later does not."""
+    learned = read.learned() | {"unread": sorted(unread)}
+    return fingerprint({"run": _recipe_of(run, "abstention"), "seed": seed} | learned)
 
 
 def fit_joint(
@@ -134,42 +249,53 @@ def fit_joint(
         progress: Called after each epoch with the epochs done.
 
     Raises:
-        CacheError: If the seed is there, and neither is set.
+        CacheError: If the seed is there, and neither is set; or if it was made by another run.
         DataError: If a source cannot be read or nothing in it is marked.
+        ConfigError: If the device is not there.
         ModelError: If the checkpoint belongs to another run, or an encoder cannot be had.
     """
     folder = out / run.name / f"seed-{seed}"
     kept = kept_scores(folder, LEFT, resume=resume, overwrite=overwrite)
+    read = _Read.of(run)
+    mark = _mark(run, read)
     if kept is not None:
+        check_scores(folder, kept, mark)
         return kept
-    texts = [text for source in run.joint for text in read_rationale_source(Path(source))]
+    check_folder(folder, "--out")
+    if read.pairs is not None:
+        check_folder(cache, "--cache")
+    texts = read.sources.texts
     parts = split_folds(texts, run.folds, seed if run.test_fold is None else run.test_fold)
     task = _task(run, parts["train"])
     recipe = run.training.model_copy(update={"seed": seed})
-    model = build_model(
-        run.tower, recipe, classes=len(task), looks=any(text.image for text in parts["train"])
-    )
+    resolve_device(recipe.device)
+    model = build_model(run.tower, recipe, classes=len(task), looks=False)
     # as it was loaded: training changes what a fingerprint is over
     below = model.tower.fingerprint()
     reader = _Examples(run, model, task)
+    train_on, dev = reader.of(parts["train"]), reader.of(parts["dev"])
+    check_examples(train_on, dev)
+    # of photos that were not there nothing is learned
+    model.looks = any(example.image is not None for example in train_on)
+    pairs = None if read.pairs is None else _pairs(run, read.pairs, model, cache)
     goes_on = resume and not overwrite
+    # not before: a mistake in the run file must not cost what lies there
     clear_seed(folder, ("model",) if goes_on else LEFT)
     start = time.process_time()
     trained = train_joint_rationales(
         model,
-        reader.of(parts["train"]),
-        reader.of(parts["dev"]),
+        train_on,
+        dev,
         recipe,
-        pairs=None if run.pairs is None else _pairs(run, model, cache),
+        pairs=pairs,
         checkpoint=folder / _CHECKPOINT,
         resume=goes_on,
-        mark=fingerprint({"run": run.model_dump(mode="json"), "seed": seed}),
+        mark=_learning_mark(run, read, seed, reader.unread),
         progress=progress,
     )
     seconds = time.process_time() - start
     calibration = _calibration(run, model, reader, parts["dev"])
-    tests = {"held out": parts["test"]}
-    tests |= {Path(source).stem: read_rationale_source(Path(source)) for source in run.test}
+    tests = {"held out": parts["test"]} | read.sources.tests
     scores: dict[str, object] = {
         "seed": seed,
         "texts": {name: len(rows) for name, rows in parts.items()},
@@ -178,12 +304,14 @@ def fit_joint(
         "device": device_name(recipe.device),
         "processor_seconds": round(seconds, 1),
         "data": annotations_fingerprint(texts),
+        "mark": mark,
         "dev": score_joint(model, parts["dev"], task, reader.class_of, reader.image_of),
         "tests": {
             name: score_joint(model, rows, task, reader.class_of, reader.image_of)
             for name, rows in tests.items()
             if rows
         },
+        "photos": reader.photos(texts),
     }
     config = JointRationaleModelConfig(
         name=run.name,
@@ -233,6 +361,7 @@ class _Examples:
     def __init__(self, run: JointRun, model: JointRationalizer, task: Task) -> None:
         self.run, self.task, self.tower = run, task, model.tower
         self.cutter = WordCutter(model.tower)
+        self.unread: set[str] = set()
 
     def class_of(self, text: AnnotatedText) -> int:
         """The class of a text, −1 for none."""
@@ -240,11 +369,22 @@ class _Examples:
         return self.task.classes.index(label) if label in self.task.classes else -1
 
     def image_of(self, text: AnnotatedText) -> Float[Tensor, "3 s s"] | None:
-        """The preprocessed photo of a text."""
+        """The preprocessed photo of a text; None where it has none that can be read."""
         if not text.image or self.run.images is None:
             return None
-        path = resolve_image(ImageRef(path=text.image), Path(self.run.images))
-        return self.tower.preprocess(decode_image(path, ImageLimits()).pixels)
+        try:
+            path = resolve_image(ImageRef(path=text.image), Path(self.run.images))
+            return self.tower.preprocess(decode_image(path, ImageLimits()).pixels)
+        except ImageError:
+            # counted and told; its text still teaches
+            self.unread.add(text.image)
+            return None
+
+    def photos(self, texts: Sequence[AnnotatedText]) -> dict[str, int]:
+        """How many texts name a photo, and of how many it was read; once all of them were asked for."""
+        named = [text.image for text in texts if text.image]
+        looked = 0 if self.run.images is None else sum(image not in self.unread for image in named)
+        return {"named": len(named), "read": looked}
 
     def of(self, texts: Sequence[AnnotatedText]) -> list[LabeledWindow]:
         """Their examples."""
@@ -257,19 +397,19 @@ class _Examples:
         ]
 
 
-def _pairs(run: JointRun, model: JointRationalizer, cache: Path) -> Pairs:
+def _pairs(run: JointRun, rows: Sequence[PhotoTexts], model: JointRationalizer, cache: Path) -> Pairs:
     """Photos with texts of their own, their patches kept in a feature cache."""
-    table = Path(run.pairs or "")
-    rows = read_photo_texts(table, run.pair_sets)
     encoder = PostEncoder(
         model.tower.pair,
         rules=CleaningRules(),
         limits=ImageLimits(),
-        image_root=table.parent,
+        image_root=Path(run.pairs or "").parent,
         keep_tokens=("image",),
     )
     posts = [Post(id=row.file, text="", image=ImageRef(path=row.file)) for row in rows]
-    features = extract(posts, encoder, cache, source_fingerprint=fingerprint([row.file for row in rows]))
+    # as in the run's mark: the cache itself would not see a photo replaced by one of the same size
+    photos = photos_fingerprint([row.file for row in rows], Path(run.pairs or "").parent)
+    features = extract(posts, encoder, cache, source_fingerprint=photos)
     cutter = WordCutter(model.tower)
     texts = [
         PairedPhoto(windows[0], photo)
@@ -278,8 +418,8 @@ def _pairs(run: JointRun, model: JointRationalizer, cache: Path) -> Pairs:
         if (windows := cutter.cut(text))
     ]
 
-    def patches(photos: np.ndarray) -> Tensor:
-        return features.batch(photos).image.tokens
+    def patches(rows: np.ndarray) -> Tensor:
+        return features.batch(rows).image.tokens
 
     return Pairs(texts, patches)
 
@@ -288,7 +428,7 @@ def _calibration(
     run: JointRun, model: JointRationalizer, reader: _Examples, dev: Sequence[AnnotatedText]
 ) -> dict[EvidenceKind, Calibration]:
     """Temperature and threshold for each kind of evidence that enough development posts give."""
-    decided = decide_texts(model, dev, reader.image_of)
+    decided = decide_texts(model, dev, reader.image_of, reader.task)
     found: dict[EvidenceKind, Calibration] = {}
     for kind in ("text", "both"):
         rows = [
@@ -296,7 +436,7 @@ def _calibration(
             for text, one in zip(dev, decided, strict=True)
             if one.kind == kind and reader.class_of(text) >= 0
         ]
-        if len(rows) < _FEWEST:
+        if len(rows) < FEWEST_POSTS:
             continue
         logits, y = np.stack([x for x, _ in rows]), np.array([c for _, c in rows])
         risk = run.abstention
@@ -313,7 +453,7 @@ def _calibration(
 
 def _card(run: JointRun, scores: Mapping[str, object]) -> str:
     sources = "".join(f"- {Path(source).name}\n" for source in (*run.joint, *filter(None, [run.pairs])))
-    shown = {name: value for name, value in scores.items() if name != "history"}
+    shown = {name: value for name, value in scores.items() if name not in ("history", "mark")}
     return (
         f"# {run.name}\n\nFinds the words and patches that are evidence, and decides on them alone. "
         f"Trained by `crisislens train`.\n\n## Data\n\n{sources}\n"

@@ -30,7 +30,8 @@ class DecidedText:
     Attributes:
         chosen: Over all words of the text, which are evidence.
         probability: Of each word to be evidence.
-        logits: Of stage 2, from the first window that holds evidence; zeros where none does.
+        logits: Of stage 2, from the most urgent window that holds evidence, which is the one that the
+            product answers by.
         auxiliary: Of stage 1, which saw that whole window.
         kind: What stage 2 rested on; None for nothing.
     """
@@ -43,9 +44,16 @@ class DecidedText:
 
 
 def decide_texts(
-    model: JointRationalizer, texts: Sequence[AnnotatedText], image_of: ImageOf
+    model: JointRationalizer, texts: Sequence[AnnotatedText], image_of: ImageOf, task: Task
 ) -> list[DecidedText]:
-    """What a model says of texts, in their order."""
+    """What a model says of texts, in their order.
+
+    Arguments:
+        model: In evaluation mode.
+        texts: The texts.
+        image_of: From a text to its preprocessed photo.
+        task: Of a long text it says which window is the most urgent.
+    """
     cutter = WordCutter(model.tower)
     found = [_undecided(text, model.classifier.out_features) for text in texts]
     windows = [(i, w) for i, text in enumerate(texts) for w in cutter.cut(text.text)]
@@ -59,7 +67,7 @@ def decide_texts(
             rows[k] = row
     for (i, window), said in zip(windows, rows, strict=True):
         assert said is not None
-        found[i] = _joined(texts[i], found[i], window, said)
+        found[i] = _joined(texts[i], found[i], window, said, task)
     return found
 
 
@@ -97,14 +105,30 @@ def _decide(
     ]
 
 
-def _joined(text: AnnotatedText, before: DecidedText, window: WordWindow, row: DecidedText) -> DecidedText:
+def _joined(
+    text: AnnotatedText, before: DecidedText, window: WordWindow, row: DecidedText, task: Task
+) -> DecidedText:
     """A text with what one more of its windows says."""
     place = {span: k for k, span in enumerate(text.words())}
     chosen, probability = [*before.chosen], [*before.probability]
     for j, span in enumerate(window.spans):
         chosen[place[span]], probability[place[span]] = row.chosen[j], row.probability[j]
-    decided = before if before.kind is not None else row
+    decided = row if _goes_before(row, before, task) else before
     return DecidedText(chosen, probability, decided.logits, decided.auxiliary, decided.kind)
+
+
+def _goes_before(row: DecidedText, before: DecidedText, task: Task) -> bool:
+    """Whether a window decides in place of those before it, as in `pipeline.deciding`: of equals the first
+    one stays.
+    """
+    if before.kind is None:
+        return True
+    return row.kind is not None and _weight(row, task) > _weight(before, task)
+
+
+def _weight(row: DecidedText, task: Task) -> float:
+    p = softmax(row.logits[None].astype(np.float64))[0]
+    return task.weight(dict(zip(task.classes, p.tolist(), strict=True)))
 
 
 def score_joint(
@@ -118,7 +142,7 @@ def score_joint(
     rationales alone and of the auxiliary classifier, which saw the whole post; with bootstrap
     intervals over texts.
     """
-    decided = decide_texts(model, texts, image_of)
+    decided = decide_texts(model, texts, image_of, task)
     marked = [np.array(t.word_labels(), dtype=bool) for t in texts]
     words = agreement(
         marked,

@@ -35,7 +35,14 @@ from crisislens.training.recipe import Recipe
 from crisislens.training.trainer import Machine
 from crisislens.training.word_objectives import EvidenceLoss
 
-__all__ = ["RationaleConfig", "free_norms", "labeled_windows", "predict_words", "train_rationalizer"]
+__all__ = [
+    "RationaleConfig",
+    "check_texts",
+    "free_norms",
+    "labeled_windows",
+    "predict_words",
+    "train_rationalizer",
+]
 
 
 class RationaleConfig(Config):
@@ -115,11 +122,7 @@ def train_rationalizer(
     # before the adapter, whose initial weights are drawn as well
     torch.manual_seed(config.seed)
     examples = _examples(texts, classes, WordCutter(encoder))
-    if not any(any(x.labels) for x in examples):
-        raise DataError(
-            "no text has a marked word; give texts with spans of evidence, such as crisislens annotate "
-            "exports"
-        )
+    _refuse_unmarked(examples)
     if config.rank:
         _adapt(encoder, config)
     model = _model(encoder, len(classes), config)
@@ -137,6 +140,27 @@ def train_rationalizer(
         after_epoch=None if progress is None else lambda record: progress(record.epoch),
     )
     return model
+
+
+def check_texts(encoder: TextEncoder, texts: Sequence[AnnotatedText]) -> None:
+    """Refuses texts that nothing can be learned from.
+
+    Arguments:
+        encoder: Which words of them are read, it decides.
+        texts: Texts to learn from.
+
+    Raises:
+        DataError: If no text has a marked word.
+    """
+    _refuse_unmarked(_examples(texts, (), WordCutter(encoder)))
+
+
+def _refuse_unmarked(examples: Sequence[_Example]) -> None:
+    if not any(any(x.labels) for x in examples):
+        raise DataError(
+            "no text has a marked word; give texts with spans of evidence, such as crisislens annotate "
+            "exports"
+        )
 
 
 def _model(encoder: TextEncoder, classes: int, config: RationaleConfig) -> TextRationalizer:

@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
@@ -60,6 +60,7 @@ __all__ = [
     "PairedPhoto",
     "Pairs",
     "build_model",
+    "check_examples",
     "labeled",
     "train_joint_rationales",
 ]
@@ -82,6 +83,15 @@ class JointRationaleConfig(RationaleConfig):
     """How words' evidence is carried to patches."""
     patience: int = Field(default=3, gt=0)
     """Epochs without a better development score after which training stops."""
+
+    @model_validator(mode="after")
+    def _carries_by_aligned_states(self) -> "JointRationaleConfig":
+        if self.transport.states != "aligned":
+            raise ValueError(
+                f"transport.states {self.transport.states!r} is not for this kind of model, which carries "
+                f"evidence by aligned states; leave it out"
+            )
+        return self
 
 
 class JointRecord(BaseModel):
@@ -222,6 +232,24 @@ def build_model(
     )
 
 
+def check_examples(train_on: Sequence[LabeledWindow], dev: Sequence[LabeledWindow]) -> None:
+    """Refuses examples that nothing can be learned from.
+
+    Arguments:
+        train_on: Examples to learn from.
+        dev: Examples that choose the epoch.
+
+    Raises:
+        DataError: If nothing is marked, or there are no development examples.
+    """
+    if not any(any(x.marked) for x in train_on) or not dev:
+        raise DataError(
+            f"{len(train_on)} texts to learn from and {len(dev)} to choose the epoch by are not enough, "
+            "or none has a marked word; give more texts with spans of evidence, such as crisislens "
+            "annotate exports"
+        )
+
+
 def train_joint_rationales(
     model: JointRationalizer,
     train_on: Sequence[LabeledWindow],
@@ -251,12 +279,7 @@ def train_joint_rationales(
         DataError: If nothing is marked, or there are no development examples.
         ModelError: If the checkpoint belongs to another run.
     """
-    if not any(any(x.marked) for x in train_on) or not dev:
-        raise DataError(
-            f"{len(train_on)} texts to learn from and {len(dev)} to choose the epoch by are not enough, "
-            "or none has a marked word; give more texts with spans of evidence, such as crisislens "
-            "annotate exports"
-        )
+    check_examples(train_on, dev)
     paired = pairs if config.space and isinstance(model.tower, CompactTower) else None
     space = None
     if paired is not None:

@@ -14,15 +14,18 @@ measured on it and on each source under `test`.
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from crisislens.core.config import Config
 from crisislens.core.errors import ConfigError, DataError
-from crisislens.core.files import atomic_write
+from crisislens.core.files import atomic_write, check_folder
+from crisislens.core.fingerprint import fingerprint
+from crisislens.core.seeds import Seeds
 from crisislens.core.yaml_files import read_yaml
 from crisislens.data.marked_rationales import (
     AnnotatedText,
@@ -37,15 +40,19 @@ from crisislens.encoders.lora import lora_state
 from crisislens.evaluation.rationale_scores import agreement
 from crisislens.models.rationale_artifact import RationaleModelConfig, save_rationalizer
 from crisislens.models.text_rationalizer import Decode, TextRationalizer
-from crisislens.training.rationale import RationaleConfig, predict_words, train_rationalizer
-from crisislens.training.starting import clear_seed, kept_scores
+from crisislens.training.devices import resolve_device
+from crisislens.training.rationale import RationaleConfig, check_texts, predict_words, train_rationalizer
+from crisislens.training.starting import check_kept, check_scores, clear_seed, kept_scores
 
 __all__ = [
     "RationaleRun",
+    "RationaleSources",
+    "check_rationale_seeds",
     "fit_rationales",
     "has_key",
     "is_rationale_run",
     "read_rationale_source",
+    "read_rationale_sources",
     "save_trained",
     "score_rationales",
 ]
@@ -64,7 +71,7 @@ class RationaleRun(Config):
     """Files that nothing is learned from, measured one by one."""
     folds: int = Field(default=5, ge=0)
     """Folds, one of which is held out; 0 or 1 learns from everything."""
-    seeds: tuple[int, ...] = (0,)
+    seeds: Seeds = (0,)
     """Seeds that are trained without `--seed`."""
     encoder: EncoderSpec = EncoderSpec()
     """The encoders; the text encoder is adapted."""
@@ -103,6 +110,77 @@ def read_rationale_source(path: Path) -> list[AnnotatedText]:
     )
 
 
+class RationaleSources(NamedTuple):
+    """The annotated texts of a run.
+
+    Attributes:
+        texts: Of all files that are learned from.
+        tests: Of files that nothing is learned from, by their name.
+    """
+
+    texts: list[AnnotatedText]
+    tests: dict[str, list[AnnotatedText]]
+
+    def fingerprints(self) -> dict[str, object]:
+        """Fingerprints of all that was read."""
+        tests = {name: annotations_fingerprint(rows) for name, rows in self.tests.items()}
+        return {"texts": annotations_fingerprint(self.texts), "tests": tests}
+
+
+def read_rationale_sources(learned: Sequence[str], tests: Sequence[str]) -> RationaleSources:
+    """Reads all files of a run.
+
+    Arguments:
+        learned: Files to learn from.
+        tests: Files that nothing is learned from.
+
+    Raises:
+        DataError: If one cannot be read, or there is no text to learn from.
+    """
+    texts = [text for source in learned for text in read_rationale_source(Path(source))]
+    if not texts:
+        raise DataError(
+            f"there are no annotated texts in {', '.join(learned)}; annotate some with: crisislens annotate "
+            f"POSTS"
+        )
+    return RationaleSources(
+        texts, {Path(source).stem: read_rationale_source(Path(source)) for source in tests}
+    )
+
+
+def check_rationale_seeds(
+    run: RationaleRun, seeds: Iterable[int], out: Path, *, resume: bool, overwrite: bool
+) -> None:
+    """Refuses, before the first seed trains, what would stop a later one.
+
+    Arguments:
+        run: The run file.
+        seeds: Those that are to be trained.
+        out: Where runs go.
+        resume: Whether a run that is there is gone on with.
+        overwrite: Whether it is replaced.
+
+    Raises:
+        CacheError: If a seed is there, and neither is set; or if it was made by another run.
+        DataError: If a source cannot be read.
+    """
+    check_kept(
+        [out / run.name / f"seed-{seed}" for seed in seeds],
+        LEFT,
+        lambda: _mark(run, read_rationale_sources(run.rationales, run.test)),
+        resume=resume,
+        overwrite=overwrite,
+    )
+
+
+def _mark(run: RationaleRun, sources: RationaleSources) -> str:
+    """The fingerprint of all that decides a seed's scores: where the data lies, and where it is trained, do
+    not.
+    """
+    left_out: Any = {"rationales": True, "test": True, "seeds": True, "training": {"seed", "device"}}
+    return fingerprint({"run": run.model_dump(mode="json", exclude=left_out)} | sources.fingerprints())
+
+
 def fit_rationales(
     run: RationaleRun,
     *,
@@ -124,48 +202,44 @@ def fit_rationales(
         progress: Called after each epoch with the epochs done.
 
     Raises:
-        CacheError: If the seed is there, and neither is set.
+        CacheError: If the seed is there, and neither is set; or if it was made by another run.
         DataError: If a source cannot be read or has no marked word.
         ConfigError: If the device is not there.
     """
     folder = out / run.name / f"seed-{seed}"
     kept = kept_scores(folder, LEFT, resume=resume, overwrite=overwrite)
+    sources = read_rationale_sources(run.rationales, run.test)
+    mark = _mark(run, sources)
     if kept is not None:
+        check_scores(folder, kept, mark)
         return kept
-    texts = _read_all(run)
-    train, held_out = _split(texts, run.folds, seed)
+    check_folder(folder, "--out")
+    train, held_out = _split(sources.texts, run.folds, seed)
     classes = tuple(sorted({t.label for t in train if t.label}))
     recipe = run.training.model_copy(update={"seed": seed})
+    resolve_device(recipe.device)
+    encoder = load_encoders(run.encoder).text
+    check_texts(encoder, train)
+    # not before: a mistake in the run file must not cost what lies there
     clear_seed(folder, LEFT)
     start = time.monotonic()
-    model = train_rationalizer(load_encoders(run.encoder).text, train, classes, recipe, progress=progress)
+    model = train_rationalizer(encoder, train, classes, recipe, progress=progress)
     seconds = time.monotonic() - start
 
     # the fold that nothing was learned from, then events that nothing was learned of
-    tests = {"held out": held_out}
-    tests |= {Path(source).stem: read_rationale_source(Path(source)) for source in run.test}
+    tests = {"held out": held_out} | sources.tests
     scores: dict[str, object] = {
         "seed": seed,
         "texts": len(train),
         "seconds": round(seconds, 1),
-        "data": annotations_fingerprint(texts),
+        "data": annotations_fingerprint(sources.texts),
+        "mark": mark,
         "tests": {name: score_rationales(model, found) for name, found in tests.items() if found},
     }
     save_trained(folder / "model", run, model, recipe, classes, card=_card(run, scores))
     # last: where it stands, the seed is finished
     atomic_write(folder / "scores.json", json.dumps(scores, indent=1))
     return scores
-
-
-def _read_all(run: RationaleRun) -> list[AnnotatedText]:
-    """The texts of all sources that are learned from."""
-    texts = [text for source in run.rationales for text in read_rationale_source(Path(source))]
-    if not texts:
-        raise DataError(
-            f"there are no annotated texts in {', '.join(run.rationales)}; annotate some with: crisislens "
-            f"annotate POSTS"
-        )
-    return texts
 
 
 def _split(
@@ -235,9 +309,9 @@ def score_rationales(model: TextRationalizer, texts: Sequence[AnnotatedText]) ->
     return found
 
 
-def _card(run: RationaleRun, scores: dict[str, object]) -> str:
+def _card(run: RationaleRun, scores: Mapping[str, object]) -> str:
     sources = "".join(f"- {Path(source).name}\n" for source in run.rationales)
-    numbers = json.dumps(scores, indent=1)
+    numbers = json.dumps({name: value for name, value in scores.items() if name != "mark"}, indent=1)
     return (
         f"# {run.name}\n\nMarks the words of a post that are evidence. Trained by `crisislens train`.\n\n"
         f"## Data\n\n{sources}\n"

@@ -36,6 +36,7 @@ class RunResult:
         seconds: Training and evaluation, without features.
         photos: How many posts of each split have a photo that is really there; empty in results of
             before they were counted.
+        knowledge: The fingerprint of the texts beside the posts; empty where there are none.
     """
 
     run: RunConfig
@@ -50,6 +51,7 @@ class RunResult:
     logits: Mapping[str, Float[np.ndarray, "s c"]]
     seconds: float
     photos: Mapping[str, int] = field(default_factory=dict)
+    knowledge: str = ""
 
     def __repr__(self) -> str:
         return f"RunResult({self.run.name}, seed {self.seed}: {self.test.headline()}; model in {self.folder})"
@@ -67,17 +69,19 @@ class RunResult:
             "test": self.test.as_dict(),
             "clean_test": None if self.clean_test is None else self.clean_test.as_dict(),
             "photos": dict(self.photos),
+            "knowledge": self.knowledge,
             "seconds": self.seconds,
         }
 
 
-def read_result(folder: Path, run: RunConfig, *, data: str) -> RunResult:
+def read_result(folder: Path, run: RunConfig, *, data: str, knowledge: str = "") -> RunResult:
     """The result of a finished run.
 
     Arguments:
         folder: Its folder.
         run: The run file that it is expected to come from.
         data: The fingerprint of the data that it is expected to come from.
+        knowledge: That of the texts beside the posts; a result of before it was kept is believed.
 
     Raises:
         CacheError: If the folder holds another run, comes from other data or is damaged.
@@ -94,6 +98,11 @@ def read_result(folder: Path, run: RunConfig, *, data: str) -> RunResult:
                 f"{folder} was made from other data; give another --out or name, or replace it with "
                 f"--overwrite instead of --resume"
             )
+        if values.get("knowledge", knowledge) != knowledge:
+            raise CacheError(
+                f"{folder} was made with other texts beside the posts; give another --out or name, or "
+                f"replace it with --overwrite instead of --resume"
+            )
         clean = values["clean_test"]
         return RunResult(
             run=run,
@@ -108,6 +117,7 @@ def read_result(folder: Path, run: RunConfig, *, data: str) -> RunResult:
             logits=read_predictions(folder / "predictions.parquet"),
             seconds=values["seconds"],
             photos=values.get("photos", {}),
+            knowledge=knowledge,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CacheError(

@@ -90,10 +90,10 @@ class OptimizerConfig(Config):
 
 
 class LossConfig(Config):
-    """What is minimized, see `nn.losses`."""
+    """What is minimized, see `training.objectives`."""
 
     balance: Balance = "none"
-    """Class weights."""
+    """Class weights, see `nn.losses`."""
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Label smoothing."""
 

@@ -4,7 +4,7 @@ lost to a mistake in a run file.
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from crisislens.core.errors import CacheError, ConfigError
@@ -16,7 +16,17 @@ from crisislens.nn.widths import FeatureWidths
 from crisislens.training.config import RunConfig
 from crisislens.training.devices import resolve_device
 
-__all__ = ["check_free", "check_run", "check_seeds", "clear_seed", "kept_scores", "open_folder", "run_folder"]
+__all__ = [
+    "check_free",
+    "check_kept",
+    "check_run",
+    "check_scores",
+    "check_seeds",
+    "clear_seed",
+    "kept_scores",
+    "open_folder",
+    "run_folder",
+]
 
 
 def run_folder(out: Path, run: RunConfig, seed: int) -> Path:
@@ -74,7 +84,8 @@ def _taken(folder: Path, *, finished: bool) -> CacheError:
 def kept_scores(
     folder: Path, parts: Sequence[str], *, resume: bool, overwrite: bool
 ) -> dict[str, object] | None:
-    """The scores of a finished seed of a rationale model that is kept; None where it is to be trained.
+    """The scores of a finished seed of a rationale model that is kept; None where it is to be trained. Whose
+    they are, `check_scores` asks.
 
     Arguments:
         folder: Of the seed.
@@ -95,10 +106,58 @@ def kept_scores(
     if not finished:
         return None
     try:
-        scores: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        scores: dict[str, object] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise CacheError(f"{path} cannot be read ({error}); train the seed anew with --overwrite") from error
     return scores
+
+
+def check_scores(folder: Path, scores: Mapping[str, object], mark: str) -> None:
+    """Refuses scores that would pass as those of another run.
+
+    Arguments:
+        folder: Of the seed.
+        scores: What `kept_scores` found there.
+        mark: The fingerprint of the run and its data, which they must hold as `mark`.
+
+    Raises:
+        CacheError: If they are of another run or of other data, or do not say of which.
+    """
+    if scores.get("mark") == mark:
+        return
+    whose = "was made by another run file or from other data"
+    if "mark" not in scores:
+        whose = "does not say which run file and data it was made from"
+    raise CacheError(
+        f"{folder} {whose}; give another --out or name, or replace it with --overwrite instead of --resume"
+    )
+
+
+def check_kept(
+    folders: Iterable[Path],
+    parts: Sequence[str],
+    mark: Callable[[], str],
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> None:
+    """Refuses, before the first seed of a rationale model trains, what would stop a later one.
+
+    Arguments:
+        folders: Of the seeds.
+        parts: What a seed that was interrupted leaves there.
+        mark: Reads the sources, and gives the fingerprint of the run and its data.
+        resume: Whether a run that is there is gone on with, or kept where it is finished.
+        overwrite: Whether it is replaced.
+
+    Raises:
+        CacheError: If one holds a run, and neither is set; or if it was made by another run.
+    """
+    kept = [(folder, kept_scores(folder, parts, resume=resume, overwrite=overwrite)) for folder in folders]
+    expected = mark()
+    for folder, scores in kept:
+        if scores is not None:
+            check_scores(folder, scores, expected)
 
 
 def clear_seed(folder: Path, parts: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ from crisislens.training.extraction.evaluate import (
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.mie import compare_systems, run_mie, show_mie
 from crisislens.training.extraction.run import SeedResult, result_path, run_extraction
-from crisislens.training.extraction.score import read_marked, score_extractor
+from crisislens.training.extraction.score import _with_rules, read_marked, read_marked_file, score_extractor
 from crisislens.training.extraction.splits import ExtractionSplits
 from crisislens.training.extraction.systems import SYSTEMS, mie_run
 from tiny_language import made_up_posts, write_tiny_bert
@@ -518,6 +518,37 @@ def test_marked_posts_are_read_for_what_is_scored(tmp_path: Path) -> None:
     assert [p.words for p in read_marked(tmp_path / "m.txt", relations=False)] == [("#", "Ponce")]
     with pytest.raises(DataError, match="no relation is marked"):
         read_marked(tmp_path / "m.txt", relations=True)
+
+
+def test_what_was_left_out_or_mended_is_told(tmp_path: Path) -> None:
+    rows = (
+        '{"text": "Ada B", "entities": [{"type": "PER", "start": 0, "end": 2}], "relations": []}',
+        '{"text": " ", "entities": [], "relations": []}',
+        '{"text": "Bob", "entities": [], "read": false}',
+    )
+    (tmp_path / "m.jsonl").write_text("\n".join(rows) + "\n")
+    assert read_marked_file(tmp_path / "m.jsonl", relations=False).notes == (
+        "2 rows without words, or that `extract` did not read, were left out",
+        "1 entity began or ended within a word and was taken as the whole words",
+    )
+    (tmp_path / "m.txt").write_text("Ponce I-LOC\nrain\n")
+    assert read_marked_file(tmp_path / "m.txt", relations=False).notes == (
+        "1 tag went on with nothing and was taken to begin an entity",
+        "1 line without a tag was taken to be in no entity",
+    )
+    (tmp_path / "m.txt").write_text("Ponce I-LOC\n\nPonce I-LOC\n")
+    assert read_marked_file(tmp_path / "m.txt", relations=False).notes == (
+        "2 tags went on with nothing and were taken to begin an entity",
+    )
+
+
+def test_scores_are_of_what_the_product_tells() -> None:
+    spec = ExtractorSpec(task="entities", types=("PER", "LOC", "ORG", "MISC"), encoder=LanguageSpec())
+    post = AnnotatedPost("1", ("#", "HurricaneHarvey", "Harvey", "is", "over", ",", "FEMA", "says"))
+    found = Prediction((Mention(2, 3, "PER"), Mention(6, 7, "PER")), (0.9, 0.8))
+    told = _with_rules(found, post, spec)
+    assert [m.type for m in told.mentions] == ["MISC", "ORG"]
+    assert told.scores == found.scores
 
 
 def test_relations_of_the_data_are_taken(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:

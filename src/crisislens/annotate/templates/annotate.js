@@ -6,9 +6,20 @@
   var sending = Promise.resolve(true);
   var element = function (name) { return document.getElementById(name); };
 
-  function get(path) { return fetch(path, { cache: "no-store" }).then(function (r) { return r.json(); }); }
+  function get(path) {
+    return fetch(path, { cache: "no-store" }).catch(function (error) {
+      throw new Error("This page cannot reach its server: " + error.message);
+    }).then(function (r) {
+      return r.json().then(function (said) {
+        if (!r.ok) throw new Error("The server says: " + said.error);
+        return said;
+      });
+    });
+  }
 
   function tell(text, failed) { element("saved").textContent = text; element("saved").classList.toggle("failed", Boolean(failed)); }
+
+  function lost(error) { tell(error.message, true); }
 
   function save() {
     var index = post.index;
@@ -60,6 +71,8 @@
       });
       element("photo-part").hidden = !found.photo;
       if (found.photo) { element("frame").hidden = false; element("no-photo").hidden = true; element("photo").src = "photo/" + index; }
+      // a server that was away is there again
+      if (element("saved").classList.contains("failed")) tell("");
       show();
       words.focus();
       document.body.dataset.ready = String(index);
@@ -76,7 +89,7 @@
     sending.then(function (kept) {
       // another post would take the place of marks that stand nowhere else
       if (kept) return open(target);
-    });
+    }).catch(lost);
   }
 
   function next() { finished = true; show(); save(); go(1); }
@@ -119,7 +132,8 @@
     var part = document.activeElement, taken = false;
     if (part === element("words")) taken = onWords(event);
     else if (part === element("grid")) taken = onGrid(event);
-    if (!taken && part.tagName !== "BUTTON" && event.key === "Enter") { next(); taken = true; }
+    // what opens, follows or presses by Enter keeps it
+    if (!taken && !part.closest("button, summary, a, input, select, textarea") && event.key === "Enter") { next(); taken = true; }
     if (!taken && /^[1-9]$/.test(event.key)) { choose(Number(event.key) - 1); taken = true; }
     if (!taken && event.key.toLowerCase() === "p") { go(-1); taken = true; }
     if (!taken && event.key.toLowerCase() === "c") { clear(); taken = true; }
@@ -166,5 +180,5 @@
       element("labels").append(button);
     });
     return open(setup.start);
-  }).catch(function (error) { tell("This page cannot reach its server: " + error.message, true); });
+  }).catch(lost);
 })();

@@ -62,6 +62,7 @@ function readArchive(raw, schema) {
       picture: row[at.picture],
       notes: raw.notes[row[at.notes]],
       url: row[at.url],
+      cut: row[at.cut],
       answers: answersOf(row[at.answers], schema),
       folded: fold([row[at.text], row[at.id], event, place].join("\n")),
     };

@@ -61,6 +61,12 @@ function lineOf(post, archive) {
   return element("p", { class: "line" }, ...parts);
 }
 
+// How much of a long text this page does not hold; empty for none.
+function restOf(post) {
+  const [characters, stand] = post.cut === 1 ? ["character", "stands"] : ["characters", "stand"];
+  return post.cut ? `${post.cut.toLocaleString("en")} more ${characters} ${stand} in the files.` : "";
+}
+
 function textOf(post) {
   if (!post.text.trim()) return [element("p", { class: "text muted" }, "No text.")];
   if (post.text.length <= SHOWN_CHARACTERS * 1.2) return [element("p", { class: "text", dir: "auto" }, post.text)];
@@ -69,6 +75,7 @@ function textOf(post) {
   return [
     element("p", { class: "text", dir: "auto" }, post.text.slice(0, at), element("span", { class: "muted" }, " …")),
     element("details", {}, element("summary", {}, "Rest of the text"), element("p", { class: "text", dir: "auto" }, post.text.slice(at))),
+    post.cut ? element("p", { class: "muted" }, restOf(post)) : null,
   ];
 }
 

@@ -190,7 +190,7 @@ function join(into, other) {
   into.lon += other.lon;
   into.lat += other.lat;
   other.names.forEach((count, name) => into.names.set(name, (into.names.get(name) || 0) + count));
-  into.box = around(into.box, other.box);
+  into.boxes.push(other.box);
 }
 
 // Circles that would touch are one: the largest keeps its place, and what is near joins it.
@@ -198,6 +198,7 @@ function circlesOf(posts, frame, box) {
   const kept = [];
   cellsOf(posts, frame).forEach((cell) => {
     const [x, y] = placeOn(cell.lon / cell.count, cell.lat / cell.count, box);
+    cell.boxes = [cell.box];
     const near = cell.region ? null : kept.find((one) => !one.region && Math.hypot(one.x - x, one.y - y) < NEAR_PX);
     if (near) join(near, cell);
     else kept.push(Object.assign(cell, { x, y }));
@@ -214,14 +215,37 @@ function edgesOf(cell) {
   return [cell.x - radius, cell.y - radius, cell.x + radius, cell.y + radius];
 }
 
+// One box around all would take in posts of neighbouring circles, so each square that was joined has its own.
+function boxesOf(cell) {
+  const edge = 0.00005;
+  return cell.boxes.map((box) => box.map((value, i) => +(value + (i < 2 ? -edge : edge)).toFixed(5)));
+}
+
+// What two boxes share; null for nothing.
+function sharedBox(a, b) {
+  const shared = [Math.max(a[0], b[0]), Math.max(a[1], b[1]), Math.min(a[2], b[2]), Math.min(a[3], b[3])];
+  return shared[0] <= shared[2] && shared[1] <= shared[3] ? shared : null;
+}
+
+// A circle may stand over a gap between boxes that are set, and the posts in the gap are not in its count.
+function cutToWanted(boxes) {
+  if (!only_found || !wanted.box) return boxes;
+  const set = boxesIn(wanted.box);
+  return boxes.flatMap((box) => set.map((one) => sharedBox(box, one)).filter(Boolean));
+}
+
+// The filter that lists the posts of a circle, beside those that are set where only what they find is drawn.
+function linkOf(cell, names) {
+  const own = cell.region ? { place: `"${names.replace(/"/g, "")}"` } : { box: cutToWanted(boxesOf(cell)).join(";") };
+  return `#${new URLSearchParams(Object.assign({}, only_found ? wanted : {}, own))}`;
+}
+
 function circle(cell) {
   const { x, y } = cell;
   const radius = radiusOf(cell);
   const names = [...cell.names].sort((a, b) => b[1] - a[1]).slice(0, 3).map(([name]) => name).join(", ");
   const says = `${cell.count.toLocaleString("en")} post${cell.count > 1 ? "s" : ""}${names ? ": " + names : ""}${cell.region ? ", and no closer place" : ""}`;
-  const edge = 0.00005;
-  const frame = cell.box.map((value, i) => (value + (i < 2 ? -edge : edge)).toFixed(5)).join(",");
-  const href = cell.region ? `#${new URLSearchParams({ place: `"${names}"` })}` : `#box=${frame}`;
+  const href = linkOf(cell, names);
   const parts = [drawn("title", {}, says), drawn("circle", { cx: x, cy: y, r: radius })];
   const below = cell.region ? radius + 8 : 0;
   if (cell.count > 1) parts.push(drawn("text", { x, y: y + below, dy: ".35em" }, cell.count.toLocaleString("en")));

@@ -28,17 +28,27 @@ const LACKING = {
 // Whole names of places, each in quotes.
 function namesOf(field) { return Array.from(field.matchAll(/"([^"]+)"/g), (found) => fold(found[1])); }
 
+// A name's own quotes would end it where it stands in quotes, so names are compared without them.
+function bareName(place) { return fold(place).replace(/"/g, ""); }
+
 // `ponce` is found inside of names; `"Ponce, PR" "Utuado, PR"` are whole names, any of them.
 function placeTest(field) {
+  const only_names = /^(\s*"[^"]+")+\s*$/.test(field);
   const names = namesOf(field);
-  const part = fold(field);
-  if (names.length) return (post) => post.place !== "" && names.indexOf(fold(post.place)) >= 0;
-  return (post) => post.place !== "" && fold(post.place).indexOf(part) >= 0;
+  const part = bareName(field);
+  if (only_names) return (post) => post.place !== "" && names.indexOf(bareName(post.place)) >= 0;
+  return (post) => post.place !== "" && (bareName(post.place).indexOf(part) >= 0 || names.indexOf(bareName(post.place)) >= 0);
 }
 
 // Whether an answer is grave, say; that a post is worth reading is no such answer.
 function hasTone(task, answer, tone) {
   return !answer.unsure && !task.relevance && answer.labels.some((i) => task.labels[i] && task.labels[i][2] === tone);
+}
+
+function boxesIn(field) { return field.split(";").map((box) => box.split(",").map(Number)); }
+
+function isWithin(post, [west, south, east, north]) {
+  return post.lon >= west && post.lon <= east && post.lat >= south && post.lat <= north;
 }
 
 // One test for each filter that is set, so that a filter that is not set costs nothing.
@@ -66,16 +76,16 @@ function testsOf(wanted, schema) {
   if (wanted.place) tests.push(placeTest(wanted.place));
   if (wanted.elsewhere) {
     const others = namesOf(wanted.elsewhere);
-    tests.push((post) => post.place !== "" && others.indexOf(fold(post.place)) < 0);
+    tests.push((post) => post.place !== "" && others.indexOf(bareName(post.place)) < 0);
   }
   if (wanted.lacking) tests.push(LACKING[wanted.lacking] || (() => false));
   if (wanted.doubtful) tests.push((post) => post.doubtful);
   if (wanted.post_id) tests.push((post) => post.id === wanted.post_id);
   if (wanted.of_tone) tests.push((post) => post.answers.some((answer, i) => hasTone(schema[i], answer, wanted.of_tone)));
   if (wanted.box) {
-    const [west, south, east, north] = wanted.box.split(",").map(Number);
-    tests.push((post) => post.lat !== null && !post.doubtful &&
-      post.lon >= west && post.lon <= east && post.lat >= south && post.lat <= north);
+    const boxes = boxesIn(wanted.box);
+    // a region's point is the middle of its people: its posts are not there
+    tests.push((post) => post.lat !== null && !post.doubtful && !post.region && boxes.some((box) => isWithin(post, box)));
   }
   const from = wanted.from ? secondsOf(wanted.from) : null;
   const until = wanted.until ? secondsOf(wanted.until) : null;

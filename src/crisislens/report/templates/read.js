@@ -75,12 +75,18 @@ function showPage(number) {
   document.getElementById("page-on").disabled = page === pages - 1;
 }
 
+// Words that stand far down in a long text are not found: whoever searches must know.
+function saidOfCut() {
+  const cut = wanted.q ? archive.posts.filter((post) => post.cut).length : 0;
+  return cut ? ` Of ${cut.toLocaleString("en")} long post${cut > 1 ? "s" : ""} only the start is searched.` : "";
+}
+
 function sayCount() {
   const whole = archive.posts.length.toLocaleString("en");
   const found = result.found.length.toLocaleString("en");
   const messages = result.messages.length;
   const folded = messages < result.found.length ? `, ${messages.toLocaleString("en")} different messages` : "";
-  document.getElementById("count").textContent = `${found} of ${whole} posts${folded}.`;
+  document.getElementById("count").textContent = `${found} of ${whole} posts${folded}.${saidOfCut()}`;
   document.getElementById("nothing").hidden = messages > 0 || !archive.posts.length;
 }
 

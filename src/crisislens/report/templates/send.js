@@ -5,6 +5,9 @@ const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
 
 function timeOf(post) { return post.seconds === null ? "" : new Date(post.seconds * 1000).toISOString(); }
 
+// A text that the page holds in part says so wherever it goes.
+function sentText(post) { return post.cut ? `${post.text} … [${restOf(post)}]` : post.text; }
+
 function labelsOf(post, schema) {
   return schema.map((task, i) => {
     const answer = post.answers[i];
@@ -17,7 +20,7 @@ function asText(posts, schema) {
   return posts.map((post) => {
     const head = [timeOf(post) || "no time", post.place, `urgency ${(post.urgency / 100).toFixed(2)}`, `id ${post.id}`];
     const labels = labelsOf(post, schema).map((said, i) => `${schema[i].title}: ${said}`);
-    return [head.filter(Boolean).join(" · "), post.text, labels.join(" · "), post.url].filter(Boolean).join("\n");
+    return [head.filter(Boolean).join(" · "), sentText(post), labels.join(" · "), post.url].filter(Boolean).join("\n");
   }).join("\n\n");
 }
 
@@ -38,7 +41,7 @@ function asCsv(posts, schema) {
     const numbers = [post.lat, post.lon].map((x) => (x === null ? "" : String(x)));
     const before = [post.id, timeOf(post)].map(cellOf);
     const middle = [post.language, post.event, post.place].map(cellOf);
-    const after = [...labelsOf(post, schema), post.text, post.url].map(cellOf);
+    const after = [...labelsOf(post, schema), sentText(post), post.url].map(cellOf);
     return [...before, (post.urgency / 100).toFixed(2), ...middle, ...numbers, ...after].join(",");
   });
   return "\ufeff" + [head.map(cellOf).join(","), ...rows].join("\r\n") + "\r\n";
@@ -47,7 +50,7 @@ function asCsv(posts, schema) {
 function asGeoJson(posts, schema) {
   const features = posts.filter((post) => post.lat !== null && !post.doubtful).map((post) => {
     const said = labelsOf(post, schema);
-    const properties = { id: post.id, created_at: timeOf(post) || null, urgency: post.urgency / 100, place: post.place || null, text: post.text, url: post.url || null };
+    const properties = { id: post.id, created_at: timeOf(post) || null, urgency: post.urgency / 100, place: post.place || null, text: sentText(post), url: post.url || null };
     schema.forEach((task, i) => { properties[task.name] = said[i]; });
     return { type: "Feature", geometry: { type: "Point", coordinates: [post.lon, post.lat] }, properties };
   });

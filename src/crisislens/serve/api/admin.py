@@ -100,7 +100,7 @@ def sources(request: Request, visitor: Viewer) -> list[SourceOut]:
     ]
 
 
-@router.patch("/v1/sources/{name}", summary="Switch a source on or off")
+@router.patch("/v1/sources/{name:path}", summary="Switch a source on or off")
 def change_source(request: Request, visitor: Admin, name: Name, change: SourceChange) -> dict[str, Any]:
     """Whether it is read."""
     row = service_of(request).store.sources.change(name, enabled=change.enabled, actor=visitor.actor)

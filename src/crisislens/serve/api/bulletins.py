@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crisislens.alerts.cap import CapFields, cap_xml, decided, draft_of, reference_to
-from crisislens.core.errors import ConflictError
+from crisislens.core.errors import ConflictError, InputError
 from crisislens.serve.access import Reviewer, Viewer, Visitor
 from crisislens.serve.api.alerts import AlertId
 from crisislens.serve.problems import ProblemError
@@ -33,7 +33,9 @@ class NewBulletin(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    changes: int | None = Field(default=None, ge=1, description="A released message that this one changes")
+    changes: int | None = Field(
+        default=None, ge=1, le=2**53, description="A released message that this one changes"
+    )
     cancel: bool = Field(default=False, description="Take that one back")
 
 
@@ -48,7 +50,14 @@ class Decision(BaseModel):
 def draft_bulletin(
     service: Service, visitor: Visitor, alert_id: int, *, changes: int | None = None, cancel: bool = False
 ) -> BulletinRow:
-    """A draft of an alert, or of what changes an earlier message."""
+    """A draft of an alert, or of what changes an earlier message.
+
+    Raises:
+        InputError: If it shall take a message back, and none is named.
+        ConflictError: If the message that it changes was not released for this alert.
+    """
+    if cancel and changes is None:
+        raise InputError("a message of type Cancel takes a released one back; give its number as `changes`")
     store = service.store
     alert = store.alerts.get(alert_id)
     fields = draft_of(alert, sender=service.settings.cap_sender, at=store.statistics.point_of(alert.place))

@@ -2,7 +2,9 @@
 
 Each event has the number that it has in the store. Who comes back with `Last-Event-ID` goes on after it and
 misses nothing, as long as the events are still kept; where some are gone, the first event is `gap`. A stream
-ends after ten minutes, and the client, which every browser is, comes back by itself.
+begins with the number that it goes on after, and tells while nothing happens how far it has looked, so that
+who has heard of no event yet can come back too. A stream ends after ten minutes, and the client, which every
+browser is, comes back by itself.
 """
 
 import asyncio
@@ -75,13 +77,18 @@ async def _feed(service: Service, seq: int, kinds: tuple[str, ...]) -> AsyncIter
     loop = asyncio.get_running_loop()
     ends, beat = loop.time() + service.limits.stream_s, loop.time()
     with service.news.listening():
-        yield f"retry: {_RETRY_MS}\n\n"
+        yield f"retry: {_RETRY_MS}\nid: {seq}\n\n"
         first = await run_in_threadpool(service.store.events.first)
         if seq and first > seq + 1:
-            yield _block("gap", {"after": seq, "before": first}, None)
+            # who comes back after it is not told of the same gap again
+            yield _block("gap", {"after": seq, "before": first}, first - 1)
+            seq = first - 1
         while loop.time() < ends and not service.news.ended:
             mark = service.news.mark()
+            due = loop.time() - beat > _BEAT_S
             try:
+                # read before the events, so that none up to it is left out
+                newest = await run_in_threadpool(service.store.events.last) if due else seq
                 found = await run_in_threadpool(service.store.events.after, seq, most=_BATCH, kinds=kinds)
             except CrisisLensError:
                 # the store will be back, and the client comes again with its last number
@@ -90,9 +97,10 @@ async def _feed(service: Service, seq: int, kinds: tuple[str, ...]) -> AsyncIter
                 seq = found[-1].seq
                 yield "".join(_line(event) for event in found)
                 continue
-            if loop.time() - beat > _BEAT_S:
-                beat = loop.time()
-                yield ": still here\n\n"
+            if due:
+                # what is of other kinds was looked at too: it may go without a gap for this listener
+                beat, seq = loop.time(), max(seq, newest)
+                yield f": still here\nid: {seq}\n\n"
             await service.news.changed(mark, min(_BEAT_S, max(0.01, ends - loop.time())))
 
 
@@ -101,6 +109,5 @@ def _line(event: EventRow) -> str:
     return _block(event.kind, {**data, **event.doc}, event.seq)
 
 
-def _block(kind: str, data: dict[str, object], seq: int | None) -> str:
-    number = f"id: {seq}\n" if seq is not None else ""
-    return f"{number}event: {kind}\ndata: {json.dumps(data)}\n\n"
+def _block(kind: str, data: dict[str, object], seq: int) -> str:
+    return f"id: {seq}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"

@@ -70,7 +70,8 @@ def _add(name: str) -> None:
             raise ProblemError(403, "to name authors needs the role reviewer")
         _note(service, visitor, name, wanted, authors)
         rows = service.store.posts.stream(wanted.filter)
-        return _download(_pieces(name, rows, authors), form.media, f"posts.{form.ending}")
+        pieces = _pieces(service, name, rows, authors)
+        return _download(pieces, form.media, f"posts.{form.ending}")
 
     export.__name__ = f"export_{name.replace('.', '_')}"
     export.__doc__ = f"{form.title}: the posts of the filter, all of them, in its order."
@@ -83,12 +84,16 @@ def _add(name: str) -> None:
     route(export)
 
 
-def _pieces(name: str, rows: Iterator[PostRow], authors: bool) -> Iterator[Any]:
-    if name in ("csv", "hxl.csv"):
-        return csv_text(rows, authors=authors, hxl=name == "hxl.csv")
-    makers: dict[str, Any] = {"jsonl": jsonl_text, "geojson": geojson_text, "parquet": parquet_bytes}
-    pieces: Iterator[Any] = makers[name](rows, authors=authors)
-    return pieces
+def _pieces(service: Service, name: str, rows: Iterator[PostRow], authors: bool) -> Iterator[Any]:
+    if name == "jsonl":
+        return jsonl_text(rows, authors=authors)
+    if name == "geojson":
+        return geojson_text(rows, authors=authors)
+    # the columns of a table are written before its last row is read
+    tasks = service.store.vocabulary.tasks()
+    if name == "parquet":
+        return parquet_bytes(rows, authors=authors, tasks=tasks)
+    return csv_text(rows, authors=authors, hxl=name == "hxl.csv", tasks=tasks)
 
 
 def _download(pieces: Iterator[Any], media: str, name: str) -> Response:

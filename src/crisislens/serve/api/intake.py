@@ -73,8 +73,8 @@ async def accept(
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         post, photos = await _form(request, service)
-        return await take_one(service, source, post, photos, wait)
-    return await take_json(service, kind, await _body(request), source, wait)
+        return await take_one(service, visitor, source, post, photos, wait)
+    return await take_json(service, kind, await _body(request), source, visitor, wait)
 
 
 async def _body(request: Request) -> bytes:

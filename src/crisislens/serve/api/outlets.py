@@ -40,7 +40,9 @@ class NewOutlet(BaseModel):
     kind: Literal["webhook", "mail"]
     target: str = Field(max_length=2_000, description="An address of https, or mailboxes with commas between")
     kinds: list[str] = Field(default=list(USUAL_KINDS), max_length=10, description=f"Of {_KINDS}")
-    rules: list[int] = Field(default=[], max_length=100, description="Only alerts of these rules")
+    rules: list[Annotated[int, Field(ge=1, le=2**31 - 1)]] = Field(
+        default=[], max_length=100, description="Only alerts of these rules"
+    )
 
 
 class OutletMade(BaseModel):

@@ -26,8 +26,10 @@ PostId = Annotated[int, Path(ge=1, le=2**53, description="The number that the se
 @router.get("/v1/posts", summary="Find posts")
 def find(request: Request, visitor: Viewer, wanted: Wanted) -> PostPage:
     """Posts by any filter, a page at a time; `next` leads on and stays right while posts arrive."""
-    page = service_of(request).store.posts.find(wanted.filter)
-    return PostPage(posts=[PostOut.of(row) for row in page.rows], next=page.next)
+    posts = service_of(request).store.posts
+    page = posts.find(wanted.filter)
+    capped = posts.finds_too_many(wanted.filter.words)
+    return PostPage(posts=[PostOut.of(row) for row in page.rows], next=page.next, capped=capped)
 
 
 @router.get("/v1/posts/{post_id}", summary="One post")
@@ -61,7 +63,9 @@ def take_back(
 ) -> Erased:
     """Erases what the source no longer shows; it is not taken in again."""
     erasure = service_of(request).store.erasure
-    count = erasure.at_source(source, gone.ids, authors=gone.authors, remember=gone.remember)
+    count = erasure.at_source(
+        source, gone.ids, authors=gone.authors, remember=gone.remember, actor=visitor.actor
+    )
     return Erased(erased=count)
 
 

@@ -62,7 +62,7 @@ class QuickWay:
         try:
             self.service.calls.check(visitor.actor, "calls of this key or person")
             body = await _body(receive)
-            answer = await take_json(self.service, kind.decode(), body, source or "", 0)
+            answer = await take_json(self.service, kind.decode(), body, source or "", visitor)
         except ProblemError as error:
             answer = _refused(scope, error)
         except CrisisLensError as error:

@@ -201,6 +201,11 @@ class PostPage(BaseModel):
 
     posts: list[PostOut]
     next: str | None = Field(description="Give it as `after`; null at the end")
+    capped: bool = Field(
+        default=False,
+        description="True where more than 5,000 posts hold the words of `q`: only the newest 5,000 were "
+        "looked at. Exports look at all",
+    )
 
 
 class ReviewIn(BaseModel):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -10,10 +11,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from crisislens.core.lines import cut_lines
+from crisislens.serve.access import Visitor
 from crisislens.serve.api.schemas import IncomingPost, Outcome, Results, Taken
 from crisislens.serve.problems import ProblemError
 from crisislens.serve.service import Service
 from crisislens.store.records import Accepted, NewPost, Photo
+from crisislens.store.types import without_nul
 
 __all__ = ["SOURCE", "post_of", "take_json", "take_one", "value_of", "wait_for"]
 
@@ -23,10 +26,16 @@ _REASONS = {
     "conflict": "this id is here with other content; nothing was changed",
     "erased": "this post was erased here and is not taken again",
 }
+_OF_A_VERSION = (
+    " (what is here is as late or later, or people reviewed it: then a later version takes the key of an "
+    "administrator)"
+)
 _FINISHED = frozenset({"done", "failed"})
 
 
-async def take_json(service: Service, kind: str, body: bytes, source: str, wait: float = 0) -> Response:
+async def take_json(
+    service: Service, kind: str, body: bytes, source: str, visitor: Visitor, wait: float = 0
+) -> Response:
     """Takes what a body of JSON or of lines of JSON holds.
 
     Arguments:
@@ -34,6 +43,7 @@ async def take_json(service: Service, kind: str, body: bytes, source: str, wait:
         kind: The media type.
         body: The body, whole.
         source: Where the posts come from.
+        visitor: Who sends them.
         wait: Seconds to wait for the assessment.
 
     Raises:
@@ -43,15 +53,19 @@ async def take_json(service: Service, kind: str, body: bytes, source: str, wait:
     if kind == "application/json":
         values = value_of(body)
         if isinstance(values, list):
-            return await _many(service, source, values, wait)
-        return await take_one(service, source, post_of(values), (), wait)
+            return await _many(service, visitor, source, values, wait)
+        return await take_one(service, visitor, source, post_of(values), (), wait)
     if kind in ("application/x-ndjson", "application/jsonl"):
-        return await _many(service, source, _lines(body), wait)
+        return await _many(service, visitor, source, _lines(body), wait)
     raise ProblemError(415, "send application/json, application/x-ndjson or multipart/form-data")
 
 
 async def wait_for(service: Service, ids: Sequence[int], seconds: float) -> dict[int, str]:
-    """Waits until all posts are assessed or have failed, or the time is over; their states then."""
+    """Waits until all posts are assessed or have failed, or the time is over; their states then. Where too
+    many listen already it does not wait: the posts are taken, and whoever sent them is to be told so.
+    """
+    if service.news.full:
+        return await run_in_threadpool(service.store.posts.states, ids)
     ends = asyncio.get_running_loop().time() + seconds
     with service.news.listening():
         while True:
@@ -64,7 +78,12 @@ async def wait_for(service: Service, ids: Sequence[int], seconds: float) -> dict
 
 
 async def take_one(
-    service: Service, source: str, post: IncomingPost, photos: tuple[Photo, ...], wait: float
+    service: Service,
+    visitor: Visitor,
+    source: str,
+    post: IncomingPost,
+    photos: tuple[Photo, ...],
+    wait: float,
 ) -> Response:
     """Takes one post, with the photos that came along.
 
@@ -72,9 +91,9 @@ async def take_one(
         ProblemError: 409 where its id is here with other content, 410 where it was erased.
         CrisisLensError: If the store does not take it.
     """
-    [found] = await _store(service, source, [post.stored(photos)])
+    [found] = await _store(service, visitor, source, [post.stored(photos)])
     if found.outcome in _REASONS:
-        raise ProblemError(410 if found.outcome == "erased" else 409, _REASONS[found.outcome])
+        raise ProblemError(410 if found.outcome == "erased" else 409, _reason(found, post.edited_at) or "")
     assert found.id is not None
     state: str | None = found.state
     assessment = None
@@ -95,7 +114,9 @@ async def take_one(
     return _json(taken, status, headers={"Location": f"/v1/posts/{found.id}"})
 
 
-async def _many(service: Service, source: str, rows: Sequence[Any], wait: float) -> Response:
+async def _many(
+    service: Service, visitor: Visitor, source: str, rows: Sequence[Any], wait: float
+) -> Response:
     """A batch: rows that are no posts are refused, and cost no other row."""
     most = service.limits.posts
     if not 1 <= len(rows) <= most:
@@ -109,11 +130,11 @@ async def _many(service: Service, source: str, rows: Sequence[Any], wait: float)
         except ProblemError as error:
             outcomes.append(_refused(number, values, error.detail))
     if good:
-        taken = await _store(service, source, [post for _, post in good])
+        taken = await _store(service, visitor, source, [post for _, post in good])
         ids = [found.id for found in taken if found.id is not None]
         states = await wait_for(service, ids, wait) if wait and ids else {}
-        for (number, _), found in zip(good, taken, strict=True):
-            outcomes[number] = _outcome(number, found, states)
+        for (number, post), found in zip(good, taken, strict=True):
+            outcomes[number] = _outcome(number, found, states, _reason(found, post.edited_at))
     results = [outcome for outcome in outcomes if outcome is not None]
     kinds = [outcome.outcome for outcome in results]
     created, same = kinds.count("created") + kinds.count("replaced"), kinds.count("same")
@@ -129,8 +150,12 @@ def _json(body: BaseModel, status: int, headers: dict[str, str] | None = None) -
     return Response(body.model_dump_json(), status, headers, "application/json")
 
 
-async def _store(service: Service, source: str, posts: list[NewPost]) -> list[Accepted]:
-    taken = await asyncio.wrap_future(service.store.posts.accept_soon(source, posts))
+async def _store(service: Service, visitor: Visitor, source: str, posts: list[NewPost]) -> list[Accepted]:
+    # what people said of a post is not taken out by a program that only sends posts
+    waiting = service.store.posts.accept_soon(
+        source, posts, actor=visitor.actor, keep_reviewed=not visitor.is_admin
+    )
+    taken = await asyncio.wrap_future(waiting)
     for found in taken:
         service.metrics.accepted.labels(found.outcome).inc()
     if any(found.outcome == "replaced" for found in taken):
@@ -138,20 +163,29 @@ async def _store(service: Service, source: str, posts: list[NewPost]) -> list[Ac
     return taken
 
 
-def _outcome(row: int, found: Accepted, states: dict[int, str]) -> Outcome:
+def _reason(found: Accepted, edited_at: datetime | None) -> str | None:
+    """Why a post was not taken; None where it was, or is there already."""
+    reason = _REASONS.get(found.outcome)
+    if reason is not None and found.outcome == "conflict" and edited_at is not None:
+        return reason + _OF_A_VERSION
+    return reason
+
+
+def _outcome(row: int, found: Accepted, states: dict[int, str], reason: str | None) -> Outcome:
     return Outcome(
         row=row,
         external_id=found.external_id,
         id=found.id,
         outcome=found.outcome,
-        reason=_REASONS.get(found.outcome),
+        reason=reason,
         state=states.get(found.id or 0, found.state),
     )
 
 
 def _refused(row: int, values: Any, reason: str) -> Outcome:
     given = values.get("id") if isinstance(values, dict) else None
-    name = str(given)[:500] if isinstance(given, (str, int)) else None
+    # half a surrogate pair cannot be written in the answer
+    name = without_nul(str(given)[:500]) if isinstance(given, (str, int)) else None
     return Outcome(row=row, external_id=name, id=None, outcome="refused", reason=reason)
 
 
@@ -165,7 +199,7 @@ def post_of(values: Any) -> IncomingPost:
         return IncomingPost.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])[:100] or "the post"
+        where = without_nul(".".join(str(part) for part in first["loc"])[:100]) or "the post"
         if first["type"] == "extra_forbidden":
             known = ", ".join(IncomingPost.model_fields)
             raise ProblemError(422, f"{where}: a post has no such field; it has {known}"[:300]) from None

@@ -73,11 +73,16 @@ class Review(Base):
     model_labels: Mapped[list[str]] = mapped_column(JSON)
     """What the model had said when the person spoke."""
     model_fingerprint: Mapped[str | None]
+    """Which model that was; NULL where none had been asked this."""
     answers: Mapped[dict[str, list[str]] | None] = mapped_column(JSON(none_as_null=True))
     note: Mapped[str | None]
     at: Mapped[datetime]
     undone_at: Mapped[datetime | None]
-    __table_args__ = (Index("ix_review_post", "post_id"), Index("ix_review_user", "user_id", "at"))
+    __table_args__ = (
+        Index("ix_review_post", "post_id"),
+        Index("ix_review_user", "user_id", "at"),
+        Index("ix_review_task", "task", "undone_at"),
+    )
 
 
 class Claim(Base):

@@ -65,7 +65,9 @@ class ReviewRow(Record):
     task: str = Field(description="Empty where the whole post was judged")
     labels: tuple[str, ...]
     model_labels: tuple[str, ...] = Field(description="What the model had said then")
-    model_fingerprint: str | None = Field(default=None, description="Which model that was")
+    model_fingerprint: str | None = Field(
+        default=None, description="Which model that was; None where none had been asked this"
+    )
     answers: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Of a whole post: the labels that were called right, by task"
     )

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from crisislens.core.config import Config
+from crisislens.core.seeds import Seeds
 from crisislens.models.extraction import ExtractorSpec
 
 __all__ = ["ExtractionData", "ExtractionRecipe", "ExtractionRun"]
@@ -90,7 +91,7 @@ class ExtractionRun(Config):
     """What is trained."""
     recipe: ExtractionRecipe = ExtractionRecipe()
     """How."""
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds: Seeds = (0,)
     """Of initial weights, shuffling, dropout and permutations; one training each."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where it is trained; `auto` takes a CUDA device where there is one. Apple's GPUs (`mps`) lack

@@ -99,12 +99,19 @@ def test_no_column_serves_a_field_that_does_not_know_it(names: list[str]) -> Non
         # a post that has a list under such a key is still a post
         ({"text": "a", "data": [{}]}, [{"text": "a", "data": [{}]}]),
         ({"Body": "a", "items": [{"text": "b"}]}, [{"Body": "a", "items": [{"text": "b"}]}]),
-        ({"description": "a", "items": []}, [{"description": "a", "items": []}]),
+        ({"id": 1, "description": "a", "items": []}, [{"id": 1, "description": "a", "items": []}]),
         ({"comment": "a", "items": [{"item": "b"}]}, [{"comment": "a", "items": [{"item": "b"}]}]),
-        # these speak of the page
-        ({"description": "a", "items": [{"title": "b"}]}, [{"title": "b"}]),
+        # these speak of the page; what is no post of its own is counted
+        ({"description": "a", "items": []}, [LeftOut("descriptions of pages")]),
+        (
+            {"description": "a", "items": [{"title": "b"}]},
+            [{"title": "b"}, LeftOut("descriptions of pages")],
+        ),
         ({"title": "a", "data": [{"post": "b"}]}, [{"post": "b"}]),
-        ({"report": "a", "items": [{"type": "service", "action": "b"}]}, [LeftOut("service messages")]),
+        (
+            {"report": "a", "items": [{"type": "service", "action": "b"}]},
+            [LeftOut("service messages"), LeftOut("descriptions of pages")],
+        ),
         ({"description": " ", "items": []}, []),
         ({"data": [1, 2]}, [{"data": [1, 2]}]),
         ({"data": []}, []),

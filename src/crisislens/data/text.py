@@ -134,7 +134,7 @@ def clean_ends(text: str, rules: CleaningRules = CleaningRules()) -> tuple[str, 
     out: people tell what happened first, and ask, with the address, at the end.
 
     >>> clean_ends("Bridge down. Many words. Send a boat", CleaningRules(max_characters=27))
-    ('Bridge down. … Send a boat', 11)
+    ('Bridge down. … Send a boat', 13)
 
     Arguments:
         text: Any string.

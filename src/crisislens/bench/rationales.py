@@ -26,12 +26,13 @@ from crisislens.bench.study import Outcome, Study, Trial
 from crisislens.core.fingerprint import fingerprint
 from crisislens.core.run_files import find_run_file
 from crisislens.data.marked_rationales import annotations_fingerprint
+from crisislens.data.photo_files import photos_fingerprint
 from crisislens.data.photo_texts import read_photo_texts
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.evaluation.rationale_scores import token_f1
 from crisislens.evaluation.scores import SCORES, confusion_cells
 from crisislens.models.joint_tower import TowerSpec
-from crisislens.training.joint_run import JointRun, photos_fingerprint
+from crisislens.training.joint_run import JointRun
 from crisislens.training.rationale import RationaleConfig
 from crisislens.training.rationale_joint import JointRationaleConfig
 from crisislens.training.rationale_run import RationaleRun

@@ -27,10 +27,11 @@ from torch import Tensor
 from crisislens.core.config import Config
 from crisislens.core.errors import ConfigError, ImageError
 from crisislens.core.files import atomic_write, check_folder
-from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.core.fingerprint import fingerprint
 from crisislens.core.seeds import Seeds
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.data.marked_rationales import AnnotatedText, annotations_fingerprint, split_folds
+from crisislens.data.photo_files import photos_fingerprint
 from crisislens.data.photo_texts import PhotoTexts, read_photo_texts
 from crisislens.data.text import CleaningRules
 from crisislens.domain.calibration import Calibration, EvidenceKind
@@ -62,7 +63,7 @@ from crisislens.training.rationale_run import RationaleSources, has_key, read_ra
 from crisislens.training.sections import AbstentionConfig
 from crisislens.training.starting import check_kept, check_scores, clear_seed, kept_scores
 
-__all__ = ["JointRun", "check_joint_seeds", "fit_joint", "is_joint_run", "photos_fingerprint"]
+__all__ = ["JointRun", "check_joint_seeds", "fit_joint", "is_joint_run"]
 
 _CHECKPOINT = "last.ckpt"
 
@@ -157,25 +158,6 @@ class _Read(NamedTuple):
         if self.images is None:
             return None
         return photos_fingerprint([text.image for text in texts if text.image], self.images)
-
-
-def photos_fingerprint(names: Iterable[str], folder: Path) -> str:
-    """The fingerprint of photos: of their names, and of what lies under them now, or why nothing does.
-
-    Arguments:
-        names: Paths relative to the folder, as the texts name them.
-        folder: Of the photos.
-    """
-    return fingerprint([[name, _bytes_of(name, folder)] for name in sorted(set(names))])
-
-
-def _bytes_of(name: str, folder: Path) -> str:
-    try:
-        return fingerprint_file(resolve_image(ImageRef(path=name), folder))
-    except ImageError as error:
-        return error.reason
-    except OSError:
-        return "unreadable"
 
 
 def check_joint_seeds(
@@ -313,7 +295,27 @@ def fit_joint(
         },
         "photos": reader.photos(texts),
     }
-    config = JointRationaleModelConfig(
+    config = _config_of(run, model, task, recipe, below=below, calibration=calibration)
+    base = model.tower.encoder.adapts if isinstance(model.tower, CompactTower) else ""
+    adapter = lora_state(model.tower.encoder, base=base) if recipe.rank else None
+    save_joint_rationalizer(folder / "model", model, adapter, config, card=_card(run, scores))
+    # last: where it stands, the seed is finished
+    atomic_write(folder / "scores.json", json.dumps(scores, indent=1))
+    (folder / _CHECKPOINT).unlink(missing_ok=True)
+    return scores
+
+
+def _config_of(
+    run: JointRun,
+    model: JointRationalizer,
+    task: Task,
+    recipe: JointRationaleConfig,
+    *,
+    below: str,
+    calibration: dict[EvidenceKind, Calibration],
+) -> JointRationaleModelConfig:
+    """What the written model says of itself; `below` is the fingerprint of its tower as it was loaded."""
+    return JointRationaleModelConfig(
         name=run.name,
         tower=run.tower,
         tower_fingerprint=below,
@@ -328,13 +330,6 @@ def fit_joint(
         calibration=calibration,
         languages=run.languages,
     )
-    base = model.tower.encoder.adapts if isinstance(model.tower, CompactTower) else ""
-    adapter = lora_state(model.tower.encoder, base=base) if recipe.rank else None
-    save_joint_rationalizer(folder / "model", model, adapter, config, card=_card(run, scores))
-    # last: where it stands, the seed is finished
-    atomic_write(folder / "scores.json", json.dumps(scores, indent=1))
-    (folder / _CHECKPOINT).unlink(missing_ok=True)
-    return scores
 
 
 def _task(run: JointRun, texts: Sequence[AnnotatedText]) -> Task:

@@ -28,7 +28,7 @@ from crisislens.domain.calibration import Calibration, EvidenceKind
 from crisislens.domain.task import Task
 from crisislens.evaluation.abstention import risk_upper_bound
 from crisislens.evaluation.judged import Judged, judged, read_off
-from crisislens.pipeline.agreement import contradicted
+from crisislens.pipeline.agreement import outvoted
 from crisislens.pipeline.bundle import BundleConfig
 from crisislens.pipeline.judgment import evidence_kind
 
@@ -208,11 +208,11 @@ def _kind(assessment: Assessment, given: Sequence[Modality]) -> EvidenceKind | N
 
 
 def _unsure_otherwise(answer: TaskAssessment, before: Calibration) -> bool:
-    """Whether an answer is "not sure" for another reason than its confidence. What another answer contradicts
-    counts as it was meant: these are mistakes that the model was sure of.
+    """Whether an answer is "not sure" for another reason than its confidence. What another answer stands
+    against counts as it was meant: these are mistakes that the model was sure of.
     """
     sure = answer.confidence >= before.abstain_below + 1e-4
-    return answer.abstained and sure and not contradicted(answer)
+    return answer.abstained and sure and not outvoted(answer)
 
 
 def _row(

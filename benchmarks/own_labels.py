@@ -74,6 +74,17 @@ def posts(count: int, *, seed: int) -> list[dict[str, str]]:
     return found
 
 
+def asked_twice(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The posts with a second label: who asks for help, and who offers it."""
+    found = []
+    for i, row in enumerate(rows):
+        kind = ("asks", "offers")[i % 2]
+        begins = {"asks": "please help", "offers": "we can help"}[kind]
+        text = f"{begins}: {row['text']}"
+        found.append({"id": row["id"], "text": text, "need_label": row["label"], "kind_label": kind})
+    return found
+
+
 def write_table(path: Path, rows: list[dict[str, str]]) -> None:
     """Writes a CSV."""
     with path.open("w", encoding="utf-8", newline="") as stream:
@@ -99,9 +110,12 @@ def draw(path: Path, kind: str, dice: random.Random) -> None:
 
 
 def make(work: Path) -> None:
-    """Writes posts.csv (with labels), new.csv (without), checked.csv (other labels), and photos/."""
+    """Writes posts.csv (with labels), two.csv (with labels for two questions), new.csv (without), checked.csv
+    (other labels), and photos/.
+    """
     work.mkdir(parents=True, exist_ok=True)
     write_table(work / "posts.csv", posts(300, seed=0))
+    write_table(work / "two.csv", asked_twice(posts(300, seed=2)))
     new = posts(100, seed=1)
     write_table(work / "checked.csv", new)
     write_table(work / "new.csv", [{"id": row["id"], "text": row["text"]} for row in new])

@@ -2,6 +2,7 @@
 runs is not tested here; `make check-deploy` lints them.
 """
 
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -119,3 +120,66 @@ def test_no_password_stands_in_a_file_or_a_command_line() -> None:
     assert re.search(
         r"^CRISISLENS_DB_PASSWORD=$", (DEPLOY / ".env.example").read_text(encoding="utf-8"), re.MULTILINE
     )
+
+
+def test_compose_itself_says_when_a_service_that_others_wait_for_is_well() -> None:
+    """podman builds images in a format that has no HEALTHCHECK."""
+    [compose] = documents("compose.yaml")
+    services = compose["services"]
+    waited_for = {
+        name
+        for service in services.values()
+        for name, how in service.get("depends_on", {}).items()
+        if how["condition"] == "service_healthy"
+    }
+    assert waited_for == {"database", "serve"}
+    for name in waited_for:
+        assert services[name]["healthcheck"]["test"][0] == "CMD-SHELL", name
+    [python, option, script] = shlex.split(services["serve"]["healthcheck"]["test"][1])
+    assert (python, option) == ("python", "-c")
+    compile(script, "healthcheck", "exec")
+    # the same that the image says
+    assert script in CONTAINERFILE
+
+
+def test_a_worker_has_time_to_finish_what_it_holds() -> None:
+    pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
+    from crisislens.assess import AssessPool
+
+    patience = inspect.signature(AssessPool.stop).parameters["patience_s"].default
+    [compose] = documents("compose.yaml")
+    assert int(compose["services"]["worker"]["stop_grace_period"].removesuffix("s")) > patience
+    for document in documents("kubernetes.yaml"):
+        if document["metadata"]["name"] == "crisislens-worker":
+            assert document["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > patience
+
+
+def test_ray_tells_nobody_that_it_is_used() -> None:
+    cluster = documents("kuberay.yaml")[0]["spec"]["rayClusterSpec"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        [container] = group["template"]["spec"]["containers"]
+        assert {"name": "RAY_USAGE_STATS_ENABLED", "value": "0"} in container["env"], container["name"]
+    assert "RAY_USAGE_STATS_ENABLED=0" in (DEPLOY / "slurm.sh").read_text(encoding="utf-8")
+    # Ray's own default is to tell
+    assert "`RAY_USAGE_STATS_ENABLED=0` for every `ray start`" in (ROOT / "docs" / "cluster.md").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_what_is_added_to_the_image_of_ray_is_added_as_root_and_run_as_nobody() -> None:
+    text = (DEPLOY / "kuberay.yaml").read_text(encoding="utf-8")
+    added = re.findall(r"^#   ((?:USER|RUN) .+)$", text, re.MULTILINE)
+    assert (added[0], added[-1]) == ("USER root", "USER 10001:10001")
+    assert any(" wget " in line for line in added)
+
+
+@pytest.mark.parametrize("page", ["service.md", "operating.md"])
+def test_the_units_and_proxies_of_the_docs_tell_visitors_apart(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    [unit] = re.findall(r"^ExecStart=\S+ serve (.+)$", text, re.MULTILINE)
+    assert "--https" in unit
+    assert "--proxy 127.0.0.1" in unit
+    locations = re.findall(r"location [^{]+\{([^}]*)\}", text)
+    assert locations
+    for location in locations:
+        assert "proxy_set_header X-Forwarded-For $remote_addr;" in location

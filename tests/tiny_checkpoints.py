@@ -1,5 +1,7 @@
 """Random checkpoints of transformers, small enough to build for every run: CLIP, ELECTRA, XLM-R, SigLIP."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +218,44 @@ def write_tiny_vilt(folder: Path) -> Path:
     (folder / "vocab.txt").write_text("\n".join(VILT_WORDS))
     BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
     return folder
+
+
+def changed_settings(folder: Path, copy: Path, changes: dict[str, Any], *, file: str = "config.json") -> Path:
+    """A copy of a checkpoint whose file of settings says something else.
+
+    Arguments:
+        folder: The checkpoint.
+        copy: Where the copy is put.
+        changes: The other settings; a setting `part.name` is one inside of a part.
+        file: The file of settings.
+    """
+    shutil.copytree(folder, copy)
+    settings = json.loads((copy / file).read_text())
+    for key, value in changes.items():
+        part, _, name = key.rpartition(".")
+        (settings[part] if part else settings)[name] = value
+    (copy / file).write_text(json.dumps(settings))
+    return copy
+
+
+def with_a_hole(folder: Path, copy: Path) -> Path:
+    """A copy of a checkpoint with one weight that is no number."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(folder, copy)
+    weights = load_file(copy / "model.safetensors")
+    name = next(name for name in sorted(weights) if weights[name].is_floating_point())
+    weights[name].view(-1)[0] = float("nan")
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    return copy
+
+
+def with_one_piece_more(folder: Path, copy: Path) -> Path:
+    """A copy of a checkpoint whose tokenizer knows a word that the model does not."""
+    from transformers import AutoTokenizer
+
+    shutil.copytree(folder, copy)
+    tokenizer = AutoTokenizer.from_pretrained(copy)
+    tokenizer.add_tokens(["levee"])
+    tokenizer.save_pretrained(copy)
+    return copy

@@ -59,25 +59,30 @@ def _tensors(vocabulary: int) -> dict[str, tuple[int, int, bool]]:
     return table
 
 
-def write_tiny_e5(path: Path, *, without: str = "", seed: int = 0) -> Path:
+def write_tiny_e5(
+    path: Path, *, without: str = "", seed: int = 0, other_kind: str = "", layers: int = LAYERS
+) -> Path:
     """Writes the file.
 
     Arguments:
         path: Where to.
         without: A tensor that is left out.
         seed: Of the weights.
+        other_kind: A tensor that is packed and should not be, or the other way round.
+        layers: What the file says of its layers.
     """
     rng = np.random.default_rng(seed)
     vocabulary = len(SPECIAL) + len(WORDS) + len(LETTERS)
     head = b"E5S1" + struct.pack(
-        "<I7ifi", 1, WIDTH, LAYERS, HEADS, FEED_FORWARD, vocabulary, POSITIONS, 2, 1e-12, 32
+        "<I7ifi", 1, WIDTH, layers, HEADS, FEED_FORWARD, vocabulary, POSITIONS, 2, 1e-12, 32
     )
     head += _vocabulary()
     table = {name: entry for name, entry in _tensors(vocabulary).items() if name != without}
     directory = sum(2 + len(name) + 1 + 4 + 8 + 8 for name in table)
     at = -(-(len(head) + 4 + directory) // 8) * 8
     entries, bodies = [], []
-    for name, (rows, columns, blocks) in table.items():
+    for name, (rows, columns, usual) in table.items():
+        blocks = usual != (name == other_kind)
         body = packed(rows, columns, rng) if blocks else _single(name, rows * columns, rng)
         size = len(body)
         entries.append(

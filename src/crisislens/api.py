@@ -4,17 +4,18 @@
 `crisislens.Analyst` are all that most programs need; everything else is importable from its room.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from crisislens.bench.answers import answers_of_analysis, answers_of_run
-from crisislens.core.errors import InputError, ModelError
+from crisislens.core.errors import DataError, InputError, ModelError
 from crisislens.core.run_files import find_run_file
 from crisislens.core.seeds import check_seed_numbers
 from crisislens.data.catalog import OwnTask, load_labeled
 from crisislens.data.labeled import PARTS, LabeledData
-from crisislens.data.own_labels import read_labels
+from crisislens.data.own_labels import MADE_SPLITS, read_labels
 from crisislens.evaluation.compare import Compared, compare_answers
 from crisislens.models.artifact import read_meta
 from crisislens.pipeline.joining import trained_artifact
@@ -149,9 +150,15 @@ def run_of(model: str | Path) -> RunConfig:
 
 
 def _measured(run: RunConfig, artifact: Path, data: str | Path | None) -> LabeledData:
-    """The posts of a run, or other ones that are labeled with its classes."""
+    """The posts of a run, or other ones that are labeled with its classes.
+
+    Raises:
+        DataError: If they are the run's own and have changed since, and their splits were made.
+    """
     if data is None or Path(data).resolve() == run.data.root.resolve():
-        return load_labeled(run.data, run.task)
+        posts = load_labeled(run.data, run.task)
+        _refuse_changed(run, artifact, posts)
+        return posts
     if run.data.source not in _OWN_LABELS:
         return load_labeled(run.data.model_copy(update={"root": Path(data)}), run.task)
     other = run.data.model_copy(update={"root": Path(data), "images": None, "only_measured": True})
@@ -159,6 +166,31 @@ def _measured(run: RunConfig, artifact: Path, data: str | Path | None) -> Labele
     _, meta = read_meta(artifact)
     answered = {"name": meta.space.question, "classes": meta.classes, "several": meta.space.several}
     return load_labeled(other, (run.task or OwnTask()).model_copy(update=answered))
+
+
+def _refuse_changed(run: RunConfig, artifact: Path, posts: LabeledData) -> None:
+    """Stops where splits that are made anew would put posts that the model learned from among the test posts.
+    Splits that a table names are its own word.
+
+    Raises:
+        DataError: If the posts are not those of the training.
+    """
+    known = _learned_from(artifact)
+    if posts.description.get("splits") != MADE_SPLITS or known in ("", posts.fingerprint):
+        return
+    what = "folder" if run.data.source == "folders" else "table"
+    raise DataError(
+        f"{run.data.root} is no longer the {what} that this run was trained on, so its test posts may be "
+        f"posts that the model learned from; give new posts alone, in a {what} of another name, with --data"
+    )
+
+
+def _learned_from(artifact: Path) -> str:
+    """The fingerprint of the posts that a run was trained on; empty where its folder does not tell."""
+    try:
+        return str(json.loads((artifact.parent / "metrics.json").read_text(encoding="utf-8"))["data"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
 
 
 def compare(

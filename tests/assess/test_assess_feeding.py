@@ -323,3 +323,27 @@ def test_a_pool_that_cannot_start_leaves_the_store_as_it_was(
     pool.stop(patience_s=1)
     assert store.settings.get(CURRENT_MODELS) is None
     assert pool.state().processes == 0
+
+
+def test_a_pool_that_is_started_again_has_other_names(
+    store: Store, started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container the host's name and the number of the process are those of the one that died, whose
+    leases must run out.
+    """
+    names: list[str] = []
+    claim = store.queue.claim
+
+    def noted(worker: str, *given: Any, **more: Any) -> Any:
+        names.append(worker)
+        return claim(worker, *given, **more)
+
+    monkeypatch.setattr(store.queue, "claim", noted)
+    first = started()
+    until(lambda: bool(names))
+    first.stop()
+    before = set(names)
+    names.clear()
+    started()
+    until(lambda: bool(names))
+    assert before.isdisjoint(names)

@@ -1,6 +1,7 @@
 """Asking a captioner: what is tried again, what ends the run, what it costs, and what answers are worth."""
 
 import json
+import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -281,3 +282,33 @@ def test_prompts_by_name_version_and_file(tmp_path: Path) -> None:
     broken.write_text("a: [")
     with pytest.raises(ConfigError, match="cannot be read as a prompt"):
         find_prompt(str(broken))
+
+
+def test_an_answer_that_is_refused_costs_its_tokens(store: Store) -> None:
+    refused = AnswerError("no text", tokens=40)
+    # as it comes from another process
+    assert pickle.loads(pickle.dumps(refused)).tokens == 40
+    one = asking(Scripted(refused), store, answer_retries=9, max_tokens=100)
+    assert one.answer(question()).status == "budget"
+    assert (one.run.requests, one.run.tokens) == (3, 120)
+
+
+@pytest.mark.parametrize("most", [10, 5000])
+def test_the_cut_of_who_follows_no_prompt_is_not_the_prompts(most: int, store: Store) -> None:
+    # the store keeps such an answer under a key without the prompt
+    prompt = PROMPT.model_copy(update={"max_characters": most})
+    outcome = asking(Scripted("flood " * 500, prompted=False), store, prompt).answer(question())
+    assert 1190 < len(outcome.text) <= 1200
+
+
+@pytest.mark.parametrize(
+    "user", ["{tweet.text}", "{tweet[a]}", "{tweet.__class__}", "{tweet:>9}", "{tweet!r}"]
+)
+def test_a_prompt_holds_the_tweet_whole_and_as_it_is(user: str) -> None:
+    with pytest.raises(ConfigError, match="double other braces"):
+        Prompt.parse({"name": "mine", "version": 1, "system": "s", "user": user}, where="p.yaml")
+
+
+def test_words_in_the_place_of_a_prompts_name_are_no_prompt() -> None:
+    with pytest.raises(InputError, match="no prompt named"):
+        find_prompt("Describe the photo in two sentences. " * 10)

@@ -27,6 +27,7 @@ from crisislens.core.errors import ConfigError, DataError, ModelError, NotRegist
 from crisislens.core.store import Store
 from crisislens.data.sidecar import Sidecar
 from crisislens.domain.post import ImageRef, Post
+from tiny_checkpoints import changed_settings
 from tiny_llava import write_tiny_llava
 
 TEMPLATE = (
@@ -222,6 +223,22 @@ def test_another_model_in_the_same_folder_is_another_one(
     content[-2] ^= 1
     weights.write_bytes(content)
     assert identity() != first
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("text_config.hidden_size", 24),
+        ("text_config.num_attention_heads", 0),
+        ("text_config.vocab_size", "x"),
+    ],
+)
+def test_wrong_settings_of_a_model_are_one_sentence(
+    setting: str, value: object, llava: Path, tmp_path: Path
+) -> None:
+    folder = changed_settings(llava, tmp_path / "x", {setting: value})
+    with pytest.raises(ModelError, match="is not a vision-language checkpoint"):
+        load_captioner(CaptionerSpec(name="transformers", options={"checkpoint": str(folder)}))
 
 
 def test_chat_templates_of_all_kinds_keep_the_tweet_in_the_users_turn(llava: Path, tmp_path: Path) -> None:

@@ -384,3 +384,29 @@ def test_an_endless_answer_is_cut_off() -> None:
         pytest.raises(RequestError, match="more than 100000 bytes"),
     ):
         ask_json(stub.url, body={}, max_bytes=100_000)
+
+
+def test_a_budget_of_tokens_holds_for_answers_without_text(photos: Path, posts: list[Post]) -> None:
+    with Stub(answer=lambda _: completion(None)) as stub:
+        done = run(stub, posts, photos, workers=1, max_tokens=100, answer_retries=0)
+    assert (len(stub.asked), done.tokens, done.count("failed"), done.count("budget")) == (2, 100, 2, 4)
+
+
+def test_parts_without_text_are_passed_over(photos: Path, posts: list[Post]) -> None:
+    parts = [{"type": "thinking", "text": None}, {"text": 5}, "x", {"text": "A flooded street in town."}]
+    with Stub(answer=lambda _: completion(parts)) as stub:
+        done = run(stub, posts[:1], photos)
+    assert [(r.status, r.text) for r in done.records] == [("captioned", "A flooded street in town.")]
+
+
+@pytest.mark.parametrize(("side_px", "sent"), [(400, (400, 300)), (768, (768, 576)), (1100, (1100, 825))])
+def test_a_photo_is_sent_with_the_side_that_was_asked_for(
+    photos: Path, side_px: int, sent: tuple[int, int]
+) -> None:
+    Image.new("RGB", (1200, 900), (90, 60, 30)).save(photos / "large.png")
+    post = Post(id="1", text="flood", image=ImageRef(path="large.png"))
+    with Stub() as stub, Store(photos.parent / "store.sqlite") as store:
+        captioner = ServerCaptioner(ServerOptions(url=stub.url, model="llava", side_px=side_px))
+        caption_posts([post], captioner, find_prompt("describe-v1"), store, image_root=photos)
+    url = stub.asked[0]["messages"][1]["content"][0]["image_url"]["url"]
+    assert Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size == sent

@@ -4,12 +4,14 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crisislens.cli import console
+from crisislens.cli import console, main, train
 from crisislens.cli.console import (
     progress,
     refuse_empty,
@@ -19,6 +21,7 @@ from crisislens.cli.console import (
     table,
     total_rows,
 )
+from crisislens.core import run_files
 from crisislens.core.errors import RunError, StoppedError, TerminatedError
 
 
@@ -167,3 +170,48 @@ def test_a_thread_may_be_stoppable_too() -> None:
     thread.start()
     thread.join(10)
     assert [type(error) for error in found] == [StoppedError]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_every_command_says_that_it_was_stopped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, code: int
+) -> None:
+    """Also one that does not take the signal for itself: typer hands it back as a mere code."""
+    small = typer.Typer()
+    small.command()(lambda: signal.raise_signal(number))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    ended: list[int] = []
+    monkeypatch.setattr(main, "app", small)
+    monkeypatch.setattr(main, "end_stopped", ended.append)
+    monkeypatch.setattr(sys, "argv", ["crisislens"])
+    try:
+        main.main()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended == [code]
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: stopped; what was finished before is kept; ")
+
+
+@pytest.mark.parametrize(
+    ("overwrite", "how"),
+    [(False, "with --resume goes"), (True, "with --resume and without --overwrite goes")],
+)
+def test_a_stopped_training_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, overwrite: bool, how: str
+) -> None:
+    def interrupted(_run: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_files, "find_run_file", interrupted)
+    with pytest.raises(StoppedError, match=f"finished epochs are kept in runs; the same command {how} on"):
+        train.train(Path("own"), out=Path("runs"), overwrite=overwrite)
+
+
+def test_a_stopped_training_of_rationales_promises_no_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "_train_rationales", interrupted)
+    with pytest.raises(StoppedError, match="finished seeds are kept in runs; the same command"):
+        train.train(Path("configs/rationales/nepal.yaml"), out=Path("runs"))

@@ -79,3 +79,14 @@ def test_from_reviews_to_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     write_table(tmp_path / "new.csv", [{k: row[k] for k in ("id", "text")} for row in own_rows(6)])
     assert "6 posts assessed" in run("analyze", "new.csv", "--model", "runs/own", "--out", "out", *PLAIN)
     assert [list(tasks) for tasks in records(tmp_path / "out")] == [["need"]] * 6
+
+
+def test_training_says_why_rows_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_table(tmp_path / "posts.csv", own_rows(60))
+    path.write_text(path.read_text() + "p_x,a text, and more,water,asks,train,too\n")
+    quick = ["--set", "encoder.name=hashing", "--set", "epochs=1", "--set", "data.root=posts.csv"]
+    said = run("train", CONFIGS / "own.yaml", *quick)
+    assert (
+        "left out: 1 rows that failed; the first because the row has 7 columns where the header has 5" in said
+    )

@@ -1,5 +1,6 @@
 """How `crisislens serve` lets the first administrator in."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 
 pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
 
-from crisislens.cli.serve import _first_admin
+from crisislens.cli.serve import _first_admin, _Models, _run
+from crisislens.serve.server import ServiceServer
+from crisislens.serve.service import ServeSettings
 from crisislens.store import Store, open_store
 from crisislens.store.accounts import Users
 from crisislens.store.records import UserRow
@@ -57,3 +60,45 @@ def test_two_services_that_start_at_once_share_the_first_administrator(
     monkeypatch.setattr(Users, "all", late)
     assert _first_admin(store) == seen[0]
     assert len(look(store.users)) == 1
+
+
+BEHIND = ServeSettings(host="0.0.0.0", names=("crisis.example.org",), secure=True)
+WITHOUT = [ServeSettings(), ServeSettings(names=("crisis.lan",))]
+
+
+def first_link(store: Store, settings: ServeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starts the service up to where it would serve."""
+
+    def end(server: ServiceServer) -> int:
+        server.socket.close()
+        return 0
+
+    monkeypatch.setattr(ServiceServer, "serve_until_stopped", end)
+    _run(store, settings, port=0, processes=0, spec=_Models((), ()), url="store.db")
+
+
+def test_the_first_link_leads_to_where_people_reach_the_service(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first_link(store, BEHIND, monkeypatch)
+    assert "sign in   https://crisis.example.org/welcome/" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("settings", WITHOUT, ids=["no name", "a name"])
+def test_the_first_link_has_the_port_where_no_proxy_hides_it(
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: ServeSettings,
+) -> None:
+    first_link(store, settings, monkeypatch)
+    assert re.search(r"sign in   http://127\.0\.0\.1:\d+/welcome/", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("names", [(), ("crisis.lan",)], ids=["no name", "a name"])
+def test_the_first_link_never_names_every_address(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], names: tuple[str, ...]
+) -> None:
+    first_link(store, ServeSettings(host="0.0.0.0", names=names), monkeypatch)
+    reached = re.escape(names[0] if names else "127.0.0.1")
+    assert re.search(rf"sign in   http://{reached}:\d+/welcome/", capsys.readouterr().out)

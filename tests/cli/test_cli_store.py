@@ -12,6 +12,7 @@ pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
 from typer.testing import CliRunner
 
 from crisislens.cli.main import app
+from crisislens.cli.store import store_of
 from crisislens.core.errors import CrisisLensError, InputError, StoreError
 from crisislens.store import Store, open_store
 from crisislens.store.records import PostFilter
@@ -267,3 +268,26 @@ def test_a_worker_wants_postgresql(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["worker", "--db", "store.db", "--blobs", str(tmp_path)])
     assert isinstance(done.exception, InputError)
     assert "give serve --assess N" in str(done.exception)
+
+
+def test_a_folder_in_place_of_the_file_is_one_sentence(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["store", "upgrade", "--db", str(tmp_path)])
+    assert isinstance(done.exception, StoreError)
+    assert "is a folder, and a store is a file; give one in it" in str(done.exception)
+
+
+def test_a_person_is_not_added_to_a_file_that_is_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "none.db"
+    done = CliRunner().invoke(app, ["user", "add", "ann", "--db", f"sqlite:///{file}"])
+    assert isinstance(done.exception, StoreError)
+    assert "there is no store at" in str(done.exception)
+    assert not file.exists()
+
+
+def test_a_folder_in_place_of_a_store_is_told_of_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for make in (False, True):
+        with pytest.raises(StoreError, match="is a folder"):
+            store_of(str(tmp_path), None, make=make)
+        assert capsys.readouterr().err == ""

@@ -1,12 +1,14 @@
 """Own posts and labels: cells, splits without leaks, folders of photos, and one sentence for each mistake."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from crisislens.core.errors import DataError, NotRegisteredError
+from crisislens.core.errors import DataError, MissingExtraError, NotRegisteredError
+from crisislens.data import own_labels
 from crisislens.data.catalog import DataConfig, OwnTask, load_labeled
 from crisislens.data.labeled import LabeledData, check_parts
 from crisislens.data.own_labels import labels_of, read_labels
@@ -52,6 +54,10 @@ def table(path: Path, **settings: object) -> LabeledData:
         ("[flood]", ("[flood]",)),
         ("clean  water", ("clean water",)),
         (3, ("3",)),
+        (2.0, ("2",)),
+        (2.5, ("2.5",)),
+        (float("inf"), ("inf",)),
+        (float("nan"), ()),
         ("", ()),
         (None, ()),
     ],
@@ -251,3 +257,96 @@ def test_what_is_wrong_with_labels_is_told_by_the_options_of_compare(tmp_path: P
     assert len(read_labels(path, "verdict").splits["test"]) == len(KINDS)
     with pytest.raises(DataError, match=r"--labels: no posts file at nowhere\.csv"):
         read_labels(Path("nowhere.csv"))
+
+
+def test_an_empty_cell_of_other_programs_is_empty(tmp_path: Path) -> None:
+    given: list[dict[str, object]] = [{**row, "label": float(i % 2)} for i, row in enumerate(rows(60))]
+    given[0]["label"] = float("nan")
+    for row in given:
+        row["split"] = float("nan")
+    path = tmp_path / "own.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in given), encoding="utf-8")
+    data = table(path)
+    assert data.space.classes == ("0", "1")
+    assert data.description["rows without a label"] == 1
+    assert data.description["splits"] == own_labels.MADE_SPLITS
+
+
+def photos(folder: Path, *names: str) -> Path:
+    """A folder of photos that nobody opens."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return folder
+
+
+def folders(root: Path) -> LabeledData:
+    return load_labeled(DataConfig(source="folders", root=root, only_measured=True))
+
+
+def test_photos_of_phones_are_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = photos(tmp_path, "fire/a.HEIC", "fire/b.avif", "flood/c.heif", "flood/d.jfif")
+    needed: list[str] = []
+    monkeypatch.setattr(own_labels, "require", lambda name, *, extra: needed.append(f"{name} of {extra}"))
+    found = folders(root)
+    assert [labeled.post.id for labeled in found.splits["test"]] == [
+        "fire/a.HEIC",
+        "fire/b.avif",
+        "flood/c.heif",
+        "flood/d.jfif",
+    ]
+    assert needed == ["pillow_heif of heif"]
+
+
+def test_photos_that_nothing_here_can_read_are_told_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str, *, extra: str) -> None:
+        raise MissingExtraError(f"{name} is not installed; install {extra}")
+
+    monkeypatch.setattr(own_labels, "require", missing)
+    assert folders(photos(tmp_path / "jpeg", "fire/a.jpg", "flood/b.jpg")).space.classes == ("fire", "flood")
+    with pytest.raises(MissingExtraError, match="pillow_heif is not installed"):
+        folders(photos(tmp_path / "heic", "fire/a.jpg", "flood/b.heic"))
+
+
+def test_files_that_are_no_photos_are_counted_or_refused(tmp_path: Path) -> None:
+    mac = ("__MACOSX/fire/._a.jpg", "fire/._a.jpg", "flood/.DS_Store", ".cache/x/c.jpg")
+    root = photos(
+        tmp_path, "fire/a.jpg", "flood/b.jpg", "flood/notes.txt", "readme.txt", "train/about.txt", *mac
+    )
+    found = folders(root)
+    assert found.space.classes == ("fire", "flood")
+    assert len(found.splits["test"]) == 2
+    assert found.description["files that are no photos"] == 2
+    photos(root, "quake/raw.dng")
+    with pytest.raises(DataError, match=r"the folder quake in .* holds files and no photo"):
+        folders(root)
+
+
+def test_what_a_run_file_cannot_say_is_not_advised(tmp_path: Path) -> None:
+    odd = [{"nr": row["id"], "my words": row["text"], "label": row["label"]} for row in rows(30)]
+    path = write(tmp_path / "odd.csv", odd)
+    with pytest.raises(DataError, match=r"say --set 'data\.columns\.text=my words', or --set data") as error:
+        table(path)
+    assert "--map" not in str(error.value)
+    assert table(path, columns={"text": "my words"}).space.classes == tuple(sorted(KINDS))
+    with pytest.raises(DataError, match="give its columns the names that they had in training") as error:
+        table(path, only_measured=True)
+    assert "--" not in str(error.value)
+
+
+def test_rows_that_failed_are_told_with_what_they_cost(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    bad = "p_x,a text, with a comma,water\n"
+    path.write_text("id,text,label\n" + "".join(f"p_{i},bread {i},food\n" for i in range(9)) + bad * 4)
+    with pytest.raises(
+        DataError, match=r"at least 2 .*; 4 rows could not be read; the first because the row"
+    ):
+        table(path)
+    path.write_text(path.read_text() + "p_9,no wells,water\n")
+    found = table(path, only_measured=True)
+    assert found.description["rows that failed"] == 4
+    [reason] = found.description["why rows failed"]  # type: ignore[misc]
+    assert "the row has 4 columns where the header has 3" in reason

@@ -527,3 +527,41 @@ def test_spreadsheet_damage_in_real_ids_is_found(shared_data: Path) -> None:
     assert len(rows) == 2_799
     assert all(isinstance(row, Post) for row in rows)
     assert sum(row.id.startswith("row-") for row in rows if isinstance(row, Post)) >= 4
+
+
+RETURNS = {
+    "plain.csv": b"text,id\rNeed water,1\rfood,2\r",
+    "marked.csv": b"\xef\xbb\xbftext,id\rNeed water,1\rfood,2\r",
+    "named.csv": b"sep=;\rtext;id\rNeed water;1\rfood;2",
+    "wide.csv": "text,id\rNeed water,1\rfood,2\r".encode("utf-16"),
+    "tabs.tsv": b"text\tid\rNeed water\t1\rfood\t2\r",
+    "mixed.csv": b"text,id\rNeed water,1\r\nfood,2\n",
+}
+
+
+@pytest.mark.parametrize("name", RETURNS)
+def test_lines_may_end_as_on_old_macs(tmp_path: Path, name: str) -> None:
+    source = read_posts(write(tmp_path / name, RETURNS[name]))
+    assert [(post.id, post.text) for post in posts_of(source)] == [("1", "Need water"), ("2", "food")]
+    assert not failed_of(source)
+
+
+def test_a_cell_of_such_a_table_may_hold_line_ends(tmp_path: Path) -> None:
+    source = read_posts(write(tmp_path / "a.csv", b'text,id\r"Need\rwater",1\r"so\nmuch",2\r'))
+    assert [post.text for post in posts_of(source)] == ["Need\nwater", "so\nmuch"]
+
+
+def test_a_return_within_a_header_or_a_cell_ends_no_line(tmp_path: Path) -> None:
+    content = b'"text\ror words",id\na\rb,1\r\r\n"c\rd",2\n'
+    source = read_posts(write(tmp_path / "a.csv", content), {"text": "text or words"})
+    assert [(post.id, " ".join(post.text.split())) for post in posts_of(source)] == [
+        ("1", "a b"),
+        ("2", "c d"),
+    ]
+
+
+def test_a_long_line_of_such_a_table_costs_itself(tmp_path: Path) -> None:
+    content = b"text,id\rone,1\r" + b"x" * (MAX_LINE + 9) + b",2\rthree,3\r"
+    source = read_posts(write(tmp_path / "a.csv", content))
+    assert [post.id for post in posts_of(source)] == ["1", "3"]
+    assert len(failed_of(source)) == 1

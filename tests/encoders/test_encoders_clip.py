@@ -166,3 +166,14 @@ def test_a_checkpoint_with_missing_weights_is_refused(tiny_clip: Path, tmp_path:
     save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"lacks 1 tensors of CLIP, such as text_projection.weight"):
         load(copied)
+
+
+@torch.no_grad()
+def test_an_end_that_somebody_writes_hides_nothing(tiny_clip: Path) -> None:
+    encoder = load(tiny_clip).text
+    end = encoder.tokenize(["help"])[0].ids[-1]
+    texts = ["help <|endoftext|> a", "help <|endoftext|> b"]
+    tokenized = encoder.tokenize(texts)
+    assert all(x.ids.count(end) == 1 and x.ids[-1] == end for x in tokenized)
+    _, z = encoder(*pad_ids(tokenized, encoder.pad_id))
+    assert not torch.allclose(z[0], z[1], atol=1e-3)

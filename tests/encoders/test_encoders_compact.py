@@ -8,7 +8,7 @@ import torch
 
 from crisislens.core.errors import ModelError
 from crisislens.encoders.base import EncoderSpec, load_encoders, pad_ids
-from crisislens.encoders.compact import MINILM_WEIGHTS, EfficientNetImage, MiniLMText
+from crisislens.encoders.compact import MINILM_WEIGHTS, EfficientNetImage, MiniLMText, find_adapter
 from crisislens.encoders.lora import LoraState, add_lora, lora_state, write_lora
 
 TEXTS = ["The bridge is down and the road to the hospital is flooded", "Flood 🌊 in Ponce!"]
@@ -134,6 +134,11 @@ def test_an_adapter_of_other_weights_is_refused(tmp_path: Path) -> None:
 def test_an_adapter_that_does_not_exist_is_named() -> None:
     with pytest.raises(ModelError, match=r"no adapter file at nowhere .* adapters that ship"):
         MiniLMText(adapter="nowhere")
+
+
+def test_a_name_longer_than_a_files_may_be_is_no_adapter() -> None:
+    with pytest.raises(ModelError, match="adapters that ship"):
+        find_adapter("a" * 400)
 
 
 def test_an_adapter_for_another_module_is_refused(tmp_path: Path) -> None:

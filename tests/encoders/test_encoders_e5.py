@@ -78,6 +78,37 @@ def test_a_file_without_a_tensor_is_refused(tmp_path: Path) -> None:
         read_e5_file(write_tiny_e5(tmp_path / "less.bin", without="l1.fo.w"))
 
 
+@pytest.mark.parametrize("name", ["emb.word", "emb.pos", "emb.ln.w", "l0.q.w", "l1.fi.w", "l1.oln.w"])
+def test_a_tensor_of_another_kind_is_refused_when_it_is_loaded(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=rf"its tensor {name} is of kind [01], which it cannot be"):
+        read_e5_file(write_tiny_e5(tmp_path / "other.bin", other_kind=name))
+
+
+def test_a_small_file_of_very_many_layers_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count_up(_: object) -> None:
+        raise AssertionError("it counted all layers")
+
+    monkeypatch.setattr("crisislens.encoders.e5_file._expected", count_up)
+    with pytest.raises(ModelError, match="says 3000000 layers and names 37 tensors"):
+        read_e5_file(write_tiny_e5(tmp_path / "deep.bin", layers=3_000_000))
+
+
+def test_characters_and_scores_that_are_none_are_refused(file: Path, tmp_path: Path) -> None:
+    raw = file.read_bytes()
+    character = struct.pack("<IB", ord("\u00a0"), 1)
+    score = struct.pack("<f", -3.0)
+    assert raw.count(character) == 1
+    for name, damaged in (
+        ("character", raw.replace(character, struct.pack("<IB", 0xFFFFFFFF, 1))),
+        ("score", raw.replace(score, struct.pack("<f", float("nan")), 1)),
+    ):
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(ModelError, match="cannot be read as 4-bit weights of e5"):
+            read_e5_file(tmp_path / name)
+
+
 def test_pieces_stand_for_characters_of_the_given_text(text: E5Text) -> None:
     assert words(text, "bridge is downs!") == ["bridge", "is", "down", "s", "!"]
     # a character that is replaced by two keeps its place, one that is replaced by nothing has none

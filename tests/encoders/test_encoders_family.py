@@ -19,6 +19,7 @@ from crisislens.encoders.bert_family import LanguageOptions, LanguageText
 from crisislens.encoders.lora import LoraState, write_lora
 from crisislens.encoders.timm_backbones import VisionImage, VisionOptions
 from timm_stand_in import TinyDense, stand_in
+from tiny_checkpoints import changed_settings, with_a_hole, with_one_piece_more
 
 TEXTS = ["flood in the old town", "ok", "help"]
 # fp64: the same operations on the same numbers, summed in groups of other sizes
@@ -246,3 +247,122 @@ def test_a_checkpoint_that_lacks_tensors_is_refused(tiny_electra: Path, tmp_path
     )
     with pytest.raises(ModelError, match="lacks 1 tensors of electra"):
         electra(tmp_path / "e")
+
+
+def load(kind: str, folder: Path) -> EncoderPair | LanguageText:
+    if kind == "language":
+        return electra(folder)
+    return load_encoders(EncoderSpec(name=kind, options={"checkpoint": str(folder)}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting", "value"),
+    [
+        ("language", "hidden_size", 24),
+        ("language", "hidden_size", "wide"),
+        ("language", "num_attention_heads", 0),
+        ("language", "max_position_embeddings", 8),
+        ("language", "pad_token_id", 999),
+        ("siglip", "text_config.vocab_size", 20),
+        ("siglip", "vision_config.patch_size", 4),
+        ("siglip", "vision_config.num_attention_heads", 0),
+        ("clip", "text_config.hidden_size", 24),
+        ("clip", "vision_config.image_size", "x"),
+        ("clip", "vision_config.num_attention_heads", 0),
+    ],
+)
+def test_wrong_settings_are_one_sentence(
+    kind: str,
+    setting: str,
+    value: object,
+    tiny_electra: Path,
+    tiny_siglip: Path,
+    tiny_clip: Path,
+    tmp_path: Path,
+) -> None:
+    folder = {"language": tiny_electra, "siglip": tiny_siglip, "clip": tiny_clip}[kind]
+    with pytest.raises(ModelError, match=f"{tmp_path}/x is not a .* convert it or name another"):
+        load(kind, changed_settings(folder, tmp_path / "x", {setting: value}))
+
+
+def test_memory_and_our_own_errors_pass_as_they_are(
+    tiny_electra: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error in (MemoryError(), ConfigError("ours")):
+
+        def fail(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr("crisislens.encoders.bert_family.automatic_model", fail)
+        with pytest.raises(type(error)):
+            electra(tiny_electra)
+
+
+@pytest.mark.parametrize("kind", ["language", "siglip", "clip"])
+def test_weights_that_are_no_numbers_and_a_larger_tokenizer_are_refused(
+    kind: str, tiny_electra: Path, tiny_siglip: Path, tiny_clip: Path, tmp_path: Path
+) -> None:
+    folder = {"language": tiny_electra, "siglip": tiny_siglip, "clip": tiny_clip}[kind]
+    with pytest.raises(ModelError, match=r"is damaged: tensor \S+ of \w+ holds values that are no finite"):
+        load(kind, with_a_hole(folder, tmp_path / "hole"))
+    with pytest.raises(
+        ModelError, match=r"a tokenizer with ids up to (\d+) and a \w+ model that knows \1 pie"
+    ):
+        load(kind, with_one_piece_more(folder, tmp_path / "more"))
+
+
+@pytest.mark.parametrize("kind", ["siglip", "clip"])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"image_mean": [0.1, 0.1', "is not a .* checkpoint"),
+        ("[]", "preprocessor_config.json holds no settings"),
+        ('{"size": "big"}', "is not a .* checkpoint"),
+        (
+            '{"image_mean": null, "image_std": null}',
+            "image_mean None and image_std None, not by three numbers",
+        ),
+        ('{"image_mean": [0, 0], "image_std": [1, 1]}', "not by three numbers each"),
+        ('{"image_std": [0, 0, 0]}', "image_std above 0"),
+        ('{"image_mean": [0, NaN, 0]}', "not by three numbers each"),
+    ],
+)
+def test_a_damaged_file_of_preprocessing_is_not_taken_for_a_missing_one(
+    kind: str, content: str, reason: str, tiny_siglip: Path, tiny_clip: Path, tmp_path: Path
+) -> None:
+    folder = {"siglip": tiny_siglip, "clip": tiny_clip}[kind]
+    copied = changed_settings(folder, tmp_path / "x", {})
+    (copied / "preprocessor_config.json").write_text(content)
+    with pytest.raises(ModelError, match=reason):
+        load(kind, copied)
+
+
+def test_preprocessing_may_stand_in_the_settings_of_the_whole_processor(
+    tiny_siglip: Path, tmp_path: Path
+) -> None:
+    copied = changed_settings(tiny_siglip, tmp_path / "x", {"image_mean": [0.1] * 3}, file=_PICTURES)
+    expected = load("siglip", copied).fingerprint()
+    content = (copied / _PICTURES).read_text()
+    (copied / _PICTURES).unlink()
+    (copied / "processor_config.json").write_text('{"image_processor": ' + content + "}")
+    assert load("siglip", copied).fingerprint() == expected != load("siglip", tiny_siglip).fingerprint()
+    (copied / "processor_config.json").write_text('{"image_processor": ' + content)
+    with pytest.raises(ModelError, match="is not a SigLIP checkpoint"):
+        load("siglip", copied)
+    # one that says nothing of pictures is as good as none
+    (copied / "processor_config.json").write_text("{}")
+    assert load("siglip", copied).fingerprint() == load("siglip", tiny_siglip).fingerprint()
+
+
+_PICTURES = "preprocessor_config.json"
+
+
+def test_no_text_can_spell_a_special_piece(tiny_electra: Path, tiny_siglip: Path) -> None:
+    text = electra(tiny_electra)
+    (cut,) = text.tokenize(["a [SEP] b [PAD] [MASK] [CLS]"])
+    # [UNK] is what the word pieces are for a character that they do not know
+    assert not {0, 2, 3, 4} & set(cut.ids[1:-1])
+    pair = load("siglip", tiny_siglip)
+    assert isinstance(pair, EncoderPair)
+    (cut,) = pair.text.tokenize(["a </s> b"])
+    assert cut.ids.count(1) == 1

@@ -15,7 +15,7 @@ from crisislens.encoders.language import LanguageEncoder, LanguageSpec, load_lan
 from crisislens.encoders.vision import VisionSpec, load_vision
 from crisislens.features.words import WordReader, collate_words
 from crisislens.models.extraction import Extractor, ExtractorSpec
-from tiny_checkpoints import write_tiny_electra
+from tiny_checkpoints import changed_settings, with_a_hole, with_one_piece_more, write_tiny_electra
 from tiny_language import write_tiny_bert
 
 
@@ -193,3 +193,73 @@ def test_vision_refuses_other_models(folder: Path) -> None:
     with pytest.raises(ModelError, match="efficientnet-lite2"):
         load_vision(VisionSpec(checkpoint="nobody/nothing"))
     assert load_vision(VisionSpec()).patches == 81
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("hidden_size", 24), ("hidden_size", "wide"), ("num_attention_heads", 0), ("pad_token_id", 999)],
+)
+def test_wrong_settings_are_one_sentence_that_speaks_of_no_hub(
+    setting: str, value: object, folder: Path, tmp_path: Path
+) -> None:
+    changed = changed_settings(folder, tmp_path / "x", {setting: value})
+    with pytest.raises(ModelError, match=r"is not a language checkpoint .* or take minilm") as told:
+        load_language(LanguageSpec(checkpoint=str(changed)))
+    assert "hub" not in str(told.value).removeprefix(str(changed))
+
+
+def test_weights_that_are_no_numbers_and_a_larger_tokenizer_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="holds values that are no finite numbers"):
+        load_language(LanguageSpec(checkpoint=str(with_a_hole(folder, tmp_path / "hole"))))
+    with pytest.raises(ModelError, match="a tokenizer with ids up to 123 and a bert model that knows 123"):
+        load_language(LanguageSpec(checkpoint=str(with_one_piece_more(folder, tmp_path / "more"))))
+    hole = with_a_hole(write_vision(tmp_path / "vit", "vit"), tmp_path / "dark")
+    with pytest.raises(ModelError, match="of vit holds values that are no finite numbers"):
+        load_vision(VisionSpec(checkpoint=str(hole)))
+
+
+def test_a_text_is_cut_where_the_model_ends(folder: Path) -> None:
+    long = load_language(LanguageSpec(checkpoint=str(folder), max_tokens=128))
+    [cut] = long.tokenize(["water " * 100])
+    # the checkpoint has 64 positions
+    assert (long.max_tokens, len(cut.ids), cut.truncated) == (64, 64, True)
+    ids, mask = pad_ids([cut], long.pad_id)
+    assert long(ids, mask)[0].shape[1] == 64
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"image_mean": [0.4, 0.5', "is not a ViT or ResNet checkpoint .* or take efficientnet-lite2"),
+        ("[]", "preprocessor_config.json holds no settings"),
+        ('{"image_mean": null, "image_std": null}', "image_mean None and image_std None, not by three"),
+        ('{"image_mean": [0.5, 0.5], "image_std": [0.5, 0.5]}', "not by three numbers each"),
+        ('{"image_std": [0, 0, 0]}', "image_std above 0"),
+    ],
+)
+def test_a_damaged_file_of_preprocessing_is_not_taken_for_a_missing_one(
+    content: str, reason: str, tmp_path: Path
+) -> None:
+    vision = write_vision(tmp_path, "vit")
+    (vision / "preprocessor_config.json").write_text(content)
+    with pytest.raises(ModelError, match=reason):
+        load_vision(VisionSpec(checkpoint=str(vision)))
+    (vision / "preprocessor_config.json").unlink()
+    gray = load_vision(VisionSpec(checkpoint=str(vision))).preprocess(np.full((8, 8, 3), 51, np.uint8))
+    assert float(gray.mean()) == pytest.approx((0.2 - 0.5) / 0.5, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "reason"),
+    [
+        ("image_size", [32, 32], r"pictures of size \[32, 32\] into patches of size 8"),
+        ("num_attention_heads", 0, "is not a ViT or ResNet checkpoint"),
+        ("patch_size", 4, "is not a ViT or ResNet checkpoint"),
+    ],
+)
+def test_wrong_settings_of_a_vit_are_one_sentence(
+    setting: str, value: object, reason: str, tmp_path: Path
+) -> None:
+    vision = changed_settings(write_vision(tmp_path / "vit", "vit"), tmp_path / "x", {setting: value})
+    with pytest.raises(ModelError, match=reason):
+        load_vision(VisionSpec(checkpoint=str(vision)))

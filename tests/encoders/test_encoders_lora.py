@@ -128,6 +128,8 @@ def test_nothing_adapted_has_no_state(net: Net) -> None:
         ({"norm.bias": torch.zeros(7)}, r"has shape \(7,\) for norm.bias, the encoder \(8,\)"),
         ({"first.lora_a": torch.zeros(2, 6)}, "pair for first.weight is incomplete"),
         ({"first.lora_a": torch.zeros(2, 6), "first.lora_b": torch.zeros(8, 3)}, "ranks differ"),
+        ({"first.lora_b": torch.zeros(8, 2)}, "pair for first.weight is incomplete"),
+        ({"norm.bias": torch.full((8,), torch.nan)}, "tensor norm.bias holds values that are no finite"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_changes_nothing(
@@ -152,3 +154,15 @@ def test_files_that_are_no_adapters_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, path, metadata={"format": "crisislens-lora-1"})
     with pytest.raises(ModelError, match="does not say its scaling"):
         read_lora(path)
+
+
+@pytest.mark.parametrize("scaling", [float("nan"), float("inf")])
+def test_a_scaling_that_is_no_number_is_refused_also_through_a_file(
+    net: Net, scaling: float, tmp_path: Path
+) -> None:
+    before = copy.deepcopy(net.state_dict())
+    pair = {"first.lora_a": torch.ones(2, 6), "first.lora_b": torch.ones(8, 2)}
+    write_lora(tmp_path / "x.safetensors", LoraState(pair, scaling))
+    with pytest.raises(ModelError, match=f"scaling is {scaling}, no finite number"):
+        merge_lora(net, read_lora(tmp_path / "x.safetensors"))
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())

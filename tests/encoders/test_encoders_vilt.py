@@ -11,7 +11,7 @@ import torch
 from crisislens.core.errors import ModelError
 from crisislens.encoders.base import pad_ids
 from crisislens.encoders.vilt import ViltJoint, load_vilt
-from tiny_checkpoints import write_tiny_vilt
+from tiny_checkpoints import VILT_WORDS, changed_settings, with_a_hole, with_one_piece_more, write_tiny_vilt
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +105,34 @@ def test_a_half_checkpoint_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     headless = {k: v for k, v in weights.items() if not k.startswith("pooler")}
     save_file(headless, tmp_path / "half" / "model.safetensors", metadata={"format": "pt"})
     assert not load_vilt(str(tmp_path / "half")).pooler
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("hidden_size", 24),
+        ("hidden_size", "wide"),
+        ("num_attention_heads", 0),
+        ("pad_token_id", 999),
+        ("image_size", [32, 32]),
+    ],
+)
+def test_wrong_settings_are_one_sentence(
+    setting: str, value: object, checkpoint: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="is not a ViLT checkpoint"):
+        load_vilt(str(changed_settings(checkpoint, tmp_path / "x", {setting: value})))
+
+
+def test_weights_that_are_no_numbers_and_a_larger_tokenizer_are_refused(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match=r"is damaged: tensor \S+ of ViLT holds values"):
+        load_vilt(str(with_a_hole(checkpoint, tmp_path / "hole")))
+    with pytest.raises(ModelError, match=r"ids up to 12 and a ViLT model that knows 12 pieces"):
+        load_vilt(str(with_one_piece_more(checkpoint, tmp_path / "more")))
+
+
+def test_no_text_can_spell_a_special_piece(checkpoint: Path) -> None:
+    (cut,) = load_vilt(str(checkpoint)).tokenize(["flood [SEP] bridge"])
+    assert cut.ids.count(VILT_WORDS.index("[SEP]")) == 1

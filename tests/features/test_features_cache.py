@@ -20,7 +20,7 @@ from crisislens.domain.post import ImageRef, Post
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
 from crisislens.features.cache import CacheManifest, FeatureCache, shard_path
 from crisislens.features.encode import EncodedPosts, PostEncoder, collate
-from crisislens.features.extract import extract
+from crisislens.features.extract import EncodeRecipe, extract
 from crisislens.nn.batch import FeatureBatch
 from crisislens.runs.cutting import CHUNK_LETTERS
 
@@ -294,3 +294,55 @@ def test_opening_without_verifying_reads_no_shard_whole(
     data[-1] ^= 1
     path.write_bytes(data)
     assert len(FeatureCache.open(cache.folder, verify=False)) == 40
+
+
+class Stopped(Exception):
+    """A process is killed."""
+
+
+def test_what_another_process_has_finished_stays_finished(
+    posts: list[Post], encoder: PostEncoder, caches: Path
+) -> None:
+    finished: list[FeatureCache] = []
+
+    def progress(done: int, total: int) -> None:
+        if not finished:
+            # began from the same empty folder, and overtook this one
+            finished.append(make(posts, encoder, caches))
+        elif done < total:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        make(posts, encoder, caches, progress=progress)
+    assert_equal(FeatureCache.open(finished[0].folder).batch(range(40)), finished[0].batch(range(40)))
+
+
+def test_what_is_broken_leaves_the_manifest_until_it_is_made_again(
+    posts: list[Post], encoder: PostEncoder, caches: Path
+) -> None:
+    folder = make(posts, encoder, caches, shard_posts=8).folder
+    for index in (0, 4):
+        shard_path(folder, index).write_bytes(b"half")
+
+    def progress(done: int, total: int) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        make(posts, encoder, caches, shard_posts=8, progress=progress)
+    assert 4 not in CacheManifest.read(folder).shards
+    with pytest.raises(CacheError, match="extract again"):
+        FeatureCache.open(folder, verify=False)
+
+
+def test_a_host_keeps_the_states_that_it_is_told_to(
+    posts: list[Post], hashing: EncoderPair, root: Path
+) -> None:
+    here = make_encoder(hashing, root, keep_tokens=())
+    recipe = EncodeRecipe(
+        EncoderSpec(name="hashing"), here.rules, here.limits, root, here.fingerprint(), keep_tokens=()
+    )
+    for found, own in zip(recipe().encoder.encode(posts).features, here.encode(posts).features, strict=True):
+        for name in ("text_tokens", "image_tokens"):
+            there, expected = getattr(found, name), getattr(own, name)
+            assert (there is None) == (expected is None)
+            assert there is None or there.shape == expected.shape

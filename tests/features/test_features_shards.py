@@ -1,6 +1,7 @@
 """Shards, batches and words of features: what is packed is read back, whatever is missing."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,18 @@ def test_what_half_precision_cannot_hold_is_refused(field: str, value: float) ->
     tensor[0, 0] = value
     with pytest.raises(CacheError, match=f"{field} hold values that float16 cannot; extract with"):
         pack_shard(["a"], encoded(features), widths=WIDTHS, dtype="float16", elsewhere=())
+
+
+def test_nothing_wider_than_float32_is_advised() -> None:
+    features = post(1)
+    assert features.text_tokens is not None
+    features.text_tokens[0, 0] = float("nan")
+    for dtype, advice in (
+        ("float16", 'float32 (in Python: `extract(…, token_dtype="float32")`), or check the encoder'),
+        ("float32", "text_tokens hold values that float32 cannot; check the encoder"),
+    ):
+        with pytest.raises(CacheError, match=re.escape(advice)):
+            pack_shard(["a"], encoded(features), widths=WIDTHS, dtype=dtype, elsewhere=())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "text", "foreign", "no notes"])

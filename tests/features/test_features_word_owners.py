@@ -1,11 +1,14 @@
 """Words, tokens and characters: offsets stay exact for whatever people write."""
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crisislens.data.words import is_link, word_spans
 from crisislens.encoders.base import EncoderSpec, load_encoders
+from crisislens.features import word_owners
 from crisislens.features.word_owners import WordCutter, collate_windows
 from crisislens.nn.rationale_head import MAX_WORDS
 
@@ -74,3 +77,28 @@ def test_collate_pads() -> None:
 def test_mentions_are_alike_and_links_are_silent() -> None:
     [a], [b] = CUTTER.cut("@ann flood"), CUTTER.cut("@bob_the_builder flood https://t.co/x RT")
     assert a.ids == b.ids
+
+
+@pytest.mark.parametrize("remembered", [0, 50_000])
+def test_threads_that_learn_at_once_lose_no_word(remembered: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_owners, "_REMEMBERED", remembered)
+    cutter = WordCutter(CUTTER.encoder)
+    learn = cutter._learn
+
+    def interrupted(words: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
+        """Another thread's older copy takes the place of what was learned."""
+        before = cutter._known
+        found = learn(words)
+        cutter._known = before
+        return found
+
+    monkeypatch.setattr(cutter, "_learn", interrupted)
+    assert cutter.cut("bridge is down") == CUTTER.cut("bridge is down")
+
+
+def test_words_that_are_forgotten_are_learned_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    cutter = WordCutter(CUTTER.encoder)
+    cutter.cut("flood in town")
+    monkeypatch.setattr(word_owners, "_REMEMBERED", 2)
+    assert cutter.cut("flood again") == CUTTER.cut("flood again")
+    assert set(cutter._known) == {"flood", "again"}

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from made_up_posts import assessment, crisis, hostile, naming
 
-from crisislens.core.errors import DataError
+from crisislens.core.errors import DataError, InputError
 from crisislens.domain.post import Post
 from crisislens.report.flat import spreadsheet_cell
-from crisislens.report.tables import write_csv, write_parquet
+from crisislens.report.tables import assessments_table, write_csv, write_parquet
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -132,3 +132,10 @@ def test_a_record_that_cannot_be_written_costs_its_row_only(
 )
 def test_no_cell_begins_as_a_formula_behind_a_delimiter_either(text: str, cell: str) -> None:
     assert spreadsheet_cell(text) == cell
+
+
+def test_a_table_is_made_of_a_list() -> None:
+    one = assessment(Post(id="1", text="water"))
+    assert assessments_table([one]).num_rows == 1
+    with pytest.raises(InputError, match=r"one assessment was given, .* give \[assessment\]"):
+        assessments_table(one)  # type: ignore[arg-type]

@@ -63,5 +63,9 @@ def test_a_search_that_looks_at_the_newest_says_so(fresh: Site, monkeypatch: pyt
     viewer = fresh.key("viewer")
     for query, capped in (("q=house", True), ("q=house+1", False), ("", False)):
         assert fresh.client.get(f"/v1/posts?{query}", headers=viewer).json()["capped"] is capped
+    ann = fresh.people["viewer"].headers
+    for query, told in (("q=house", True), ("q=house+1", False), ("", False)):
+        page = fresh.client.get(f"/posts?{query}", headers=ann).text
+        assert ("More than 3 posts hold these words" in page) is told
     assert len(listed(fresh, "q=house")) == 3
     assert len(exported(fresh, "q=house")) == 4

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crisislens.core.errors import ImageError, NotFoundError, StoreError, StoreFullError
+from crisislens.data.images import DecodedImage, ImageLimits
 from crisislens.store import blobs as blobs_module
 from crisislens.store.blobs import STORED_LIMITS, Blobs
 
@@ -141,3 +143,26 @@ def test_room_is_told_also_of_a_folder_that_is_not_there(blobs: Blobs, tmp_path:
     assert not blobs.folder.exists()
     assert blobs.free_bytes() > 0
     assert not blobs.folder.exists()
+
+
+def test_a_photo_is_decoded_from_a_file_that_nobody_holds_open(
+    blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows does not open a file by its name that is still open for writing."""
+    handles = Path("/proc/self/fd")
+    if not handles.is_dir():
+        pytest.skip("which files are open is not told here")
+    decode, read = blobs_module.decode_image, []
+
+    def looked_at(path: Path, limits: ImageLimits) -> DecodedImage:
+        # the look itself holds a folder open, which is gone a moment later
+        held = [Path(os.path.realpath(handle)) for handle in handles.iterdir()]
+        assert path.resolve() not in held
+        read.append(path)
+        return decode(path, limits)
+
+    monkeypatch.setattr(blobs_module, "decode_image", looked_at)
+    blobs.keep(encoded(drawn()))
+    [file] = read
+    assert not file.exists()
+    assert not file.parent.exists()

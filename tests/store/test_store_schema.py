@@ -1,5 +1,6 @@
 """Migrations build what the models say, on both databases, up and down."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from crisislens.core.errors import MissingExtraError, StoreError
 from crisislens.store import Store, open_store
 from crisislens.store import engines as engines_module
 from crisislens.store.engines import engine_for, parsed_url, sqlite_module
+from crisislens.store.records import PostFilter
 from crisislens.store.schema import check_version, downgrade, drift, head, upgrade, version
+from crisislens.store.upkeep import check
 from store_posts import MODEL, fill, new
 
 
@@ -189,3 +192,69 @@ def test_postgres_that_is_not_there_says_where_and_hides_the_password(tmp_path: 
     with pytest.raises(StoreError, match="cannot be used") as refused:
         open_store(url, blobs=tmp_path)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("more", [{}, {"write": False}, {"upgrade": False}], ids=["make", "read", "use"])
+def test_a_file_of_another_program_is_left_as_it_is(tmp_path: Path, more: dict[str, bool]) -> None:
+    file = tmp_path / "mine.db"
+    others = sqlite_module().connect(file)
+    others.execute("CREATE TABLE recipe (name TEXT)")
+    others.execute("INSERT INTO recipe VALUES ('soup')")
+    others.commit()
+    others.close()
+    before = file.read_bytes()
+    with pytest.raises(StoreError, match=r"tables of something else \(recipe, say\)"):
+        open_store(str(file), **more)
+    # not even how its changes are logged
+    assert file.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.db"]
+
+
+def test_a_store_that_was_taken_back_to_nothing_is_made_anew(tmp_path: Path) -> None:
+    file = str(tmp_path / "crisis.db")
+    open_store(file).close()
+    engine = engine_for(parsed_url(file), write=True, connections=1)
+    with engine.begin() as connection:
+        downgrade(connection, "base")
+    engine.dispose()
+    with open_store(file) as again:
+        assert again.health().database.startswith("sqlite")
+
+
+def test_no_file_is_made_where_none_is_to_be_made(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no store at"):
+        open_store(f"sqlite:///{tmp_path / 'none.db'}", upgrade=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_folder_is_no_store(tmp_path: Path, write: bool) -> None:
+    with pytest.raises(StoreError, match="is a folder, and a store is a file"):
+        open_store(str(tmp_path), write=write)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_posts_from_before_the_search_are_found(opened: object, address: str) -> None:
+    store: Store = opened()  # type: ignore[operator]
+    fill(store, new(1, "Bridge is down"), new(2, "Road is up"))
+    store.close()
+    engine = engine_for(parsed_url(address), write=True, connections=1)
+    with engine.begin() as older:
+        downgrade(older, "0001")
+        upgrade(older)
+    engine.dispose()
+    again: Store = opened()  # type: ignore[operator]
+    assert [row.text for row in again.posts.find(PostFilter(words="bridge")).rows] == ["Bridge is down"]
+    assert check(again) == []
+
+
+@pytest.mark.parametrize(
+    ("system", "said"), [("linux", "pip install"), ("darwin", "use a Python that brings")]
+)
+def test_a_sound_sqlite_is_named_that_can_be_had(
+    monkeypatch: pytest.MonkeyPatch, system: str, said: str
+) -> None:
+    monkeypatch.setattr(engines_module, "_SOUND_SQLITE", (99, 0, 0))
+    monkeypatch.setattr(sys, "platform", system)
+    with pytest.raises(MissingExtraError, match=said):
+        sqlite_module()

@@ -12,9 +12,10 @@ from sqlalchemy import text
 from test_store_erasure import jpeg
 
 from crisislens.core.errors import InputError, StoreError, StoreFullError
+from crisislens.core.fingerprint import sha256_of_file
 from crisislens.store import Store, open_store
 from crisislens.store.records import PostFilter
-from crisislens.store.upkeep import backup, check, restore
+from crisislens.store.upkeep import MANIFEST, backup, check, restore
 from store_posts import PONCE, fill, new
 
 pytestmark = pytest.mark.usefixtures("warm_starts")
@@ -225,3 +226,95 @@ def test_a_job_that_fails_takes_no_other_with_it(store: Store) -> None:
     assert jobs[3].result()[0].outcome == "created"
     assert store.settings.get("x") is None
     assert json.dumps(store.settings.all()) == "{}"
+
+
+@pytest.mark.parametrize("name", ["b#1", "b?x=1", "50%25", "50%", "plain ü"])
+def test_a_backup_may_be_called_anything(quick: Store, tmp_path: Path, name: str) -> None:
+    """SQLite reads the file's name out of an address, where some signs end it."""
+    fill(quick, new(1))
+    copies = tmp_path / "copies"
+    assert backup(quick, copies / name)["posts"] == 1
+    assert [path.name for path in copies.iterdir()] == [name]
+    assert restore(copies / name, tmp_path / "again" / name)["posts"] == 1
+    with open_store(str(tmp_path / "again" / name), least_free_bytes=0) as again:
+        assert again.posts.count(PostFilter()) == 1
+
+
+def test_a_backup_whose_database_is_none_is_one_sentence(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "store.db").write_text("Dear Ann, " * 500)
+    digest = sha256_of_file(copy / "store.db")
+    (copy / MANIFEST).write_text(json.dumps({"sha256": digest}))
+    with pytest.raises(StoreError, match="cannot be read"):
+        restore(copy, tmp_path / "again.db")
+    assert not (tmp_path / "again.db").exists()
+
+
+def test_a_restoration_that_was_killed_leaves_no_half_photo(
+    quick: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = quick.blobs.keep(jpeg())
+    fill(quick, new(1, photos=(photo,)))
+    backup(quick, tmp_path / "copy")
+
+    def refuse(*_: object) -> None:
+        raise OSError("another file system")
+
+    def killed(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:100])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    file = tmp_path / "again.db"
+    with monkeypatch.context() as only_here:
+        only_here.setattr("shutil.copyfile", killed)
+        with pytest.raises(KeyboardInterrupt):
+            restore(tmp_path / "copy", file)
+    restore(tmp_path / "copy", file)
+    with open_store(str(file), least_free_bytes=0) as again:
+        assert again.blobs.read(photo.sha256 or "") == quick.blobs.read(photo.sha256 or "")
+        assert check(again) == []
+
+
+def test_check_finds_photos_that_were_cut(quick: Store) -> None:
+    photo = quick.blobs.keep(jpeg())
+    fill(quick, new(1, photos=(photo,)))
+    assert check(quick) == []
+    file = quick.blobs.folder / quick.blobs.name(photo.sha256 or "")
+    file.write_bytes(file.read_bytes()[:100])
+    assert [finding.said for finding in check(quick)] == ["1 photos that posts name are not whole"]
+
+
+def test_a_restoration_mends_a_photo_that_an_older_one_left_cut(quick: Store, tmp_path: Path) -> None:
+    photo = quick.blobs.keep(jpeg())
+    fill(quick, new(1, photos=(photo,)))
+    backup(quick, tmp_path / "copy")
+    file = tmp_path / "again.db"
+    left = file.with_name("again.db.blobs") / quick.blobs.name(photo.sha256 or "")
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    restore(tmp_path / "copy", file)
+    with open_store(str(file), least_free_bytes=0) as again:
+        assert again.blobs.read(photo.sha256 or "") == quick.blobs.read(photo.sha256 or "")
+
+
+def test_a_copy_that_fails_leaves_no_part(
+    quick: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = quick.blobs.keep(jpeg())
+    fill(quick, new(1, photos=(photo,)))
+    backup(quick, tmp_path / "copy")
+
+    def refuse(*_: object) -> None:
+        raise OSError("another file system")
+
+    def full(source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises((OSError, StoreError)):
+        restore(tmp_path / "copy", tmp_path / "again.db")
+    assert not list(tmp_path.rglob("*.part"))

@@ -75,6 +75,40 @@ def test_evaluating_gives_the_numbers_of_training(trained: RunResult, table: Pat
     assert crisislens.evaluate(trained.folder, table).report.posts == 39
 
 
+def test_a_run_is_not_measured_on_what_it_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Splits that were made are made anew of a table that has grown."""
+    monkeypatch.chdir(tmp_path)
+    old = own_rows(120, split=False)
+    write_table(tmp_path / "posts.csv", old[:90])
+    run = values(Path("posts.csv"), epochs=1)
+    [result] = crisislens.train(run, out=tmp_path / "runs", cache=tmp_path / "cache")
+    assert crisislens.evaluate(result.folder).report == result.test.report
+    write_table(tmp_path / "posts.csv", old)
+    told = "posts.csv is no longer the table that this run was trained on, .* of another name, with --data"
+    with pytest.raises(DataError, match=told):
+        crisislens.evaluate(result.folder)
+    with pytest.raises(DataError, match=told):
+        crisislens.evaluate(result.folder, "posts.csv")
+    write_table(tmp_path / "new.csv", old[90:])
+    assert crisislens.evaluate(result.folder, "new.csv").report.posts == 30
+    # a table of the same name beside which somebody works later is not the run's own
+    other = tmp_path / "other"
+    other.mkdir()
+    write_table(other / "posts.csv", old[90:])
+    monkeypatch.chdir(other)
+    with pytest.raises(DataError, match=told):
+        crisislens.evaluate(result.folder, "posts.csv")
+
+
+def test_splits_that_a_table_names_are_its_own_word(table: Path, tmp_path: Path) -> None:
+    path = write_table(tmp_path / "posts.csv", own_rows(90))
+    [result] = crisislens.train(values(path, epochs=1), out=tmp_path / "runs", cache=tmp_path / "cache")
+    write_table(path, own_rows(120))
+    assert crisislens.evaluate(result.folder).report.posts == 39
+
+
 def test_a_new_table_is_measured_whole(trained: RunResult, tmp_path: Path) -> None:
     rows = own_rows(30, split=False)[20:]
     found = crisislens.evaluate(trained.folder, write_table(tmp_path / "new.csv", rows))

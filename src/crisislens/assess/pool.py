@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -163,7 +164,9 @@ class AssessPool:
     # one thread a process
 
     def _feed(self, i: int, worker: WorkerProcess | None) -> None:
-        name = f"{socket.gethostname()}-{os.getpid()}-{i}"
+        # a container that is started again has the same host name and number of process as the one that died,
+        # and must not renew what that one held
+        name = f"{socket.gethostname()}-{os.getpid()}-{i}-{uuid.uuid4().hex[:12]}"
         deaths = 0
         while not self._stopped.is_set():
             try:

@@ -26,7 +26,16 @@ _RAW_CHARACTERS = 50_000
 
 
 class AnswerError(CrisisLensError):
-    """An answer that cannot be used as a caption."""
+    """An answer that cannot be used as a caption.
+
+    Arguments:
+        message: The sentence for people.
+        tokens: Tokens that it cost, where they were not counted with an `Answer`.
+    """
+
+    def __init__(self, message: str, *, tokens: int = 0) -> None:
+        super().__init__(message)
+        self.tokens = tokens
 
 
 class Fields(BaseModel):

@@ -27,6 +27,8 @@ __all__ = ["Asking"]
 # an address that does not exist or a key that is not taken will not do better for the next photo
 _HOPELESS = {401, 403, 404, 405}
 _OVERLOADED = {429, 503, 529}
+# not the prompt's: what follows none is kept without it, so its answer must not depend on it
+_UNPROMPTED_CHARACTERS = 1200
 
 
 class Asking:
@@ -113,12 +115,16 @@ class Asking:
         self, q: Question, pixels: UInt8[np.ndarray, "h w 3"] | None, rendered: RenderedPrompt
     ) -> tuple[str, int]:
         """One request: the caption, checked, and the tokens that it cost."""
-        answer = self.captioner.caption(q.post, pixels, rendered)
+        try:
+            answer = self.captioner.caption(q.post, pixels, rendered)
+        except AnswerError as error:
+            self._count(error.tokens)
+            raise
         # before the answer is judged: a useless one costs as much
         self._count(answer.tokens)
         if self.captioner.prompted:
             return caption_of_answer(answer.text, self.prompt), answer.tokens
-        return plain_text(answer.text, max_characters=self.prompt.max_characters), answer.tokens
+        return plain_text(answer.text, max_characters=_UNPROMPTED_CHARACTERS), answer.tokens
 
     def _broke(self, error: Exception) -> Outcome:
         """A model that breaks on one photo costs that photo; one that breaks on all ends the run."""

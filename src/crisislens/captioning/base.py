@@ -42,6 +42,8 @@ class Captioner(ABC):
             posts whose photo is not here.
         prompted: Whether it follows a prompt; one that does not gives the same answer for each.
         workers: How many photos it may be asked about at once.
+        side_px: The side that photos should have, in pixels; they are decoded to no smaller one, where
+            they have it.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Captioner(ABC):
     needs_photo: bool = True
     prompted: bool = True
     workers: int = 1
+    side_px: int = 768
 
     @abstractmethod
     def identity(self, post: Post) -> object:

@@ -55,7 +55,7 @@ class Elsewhere(Captioner):
             like.needs_photo,
             like.prompted,
         )
-        self.workers = hosts.size
+        self.workers, self.side_px = hosts.size, like.side_px
         self._like, self._hosts = like, hosts
 
     def identity(self, post: Post) -> object:

@@ -15,6 +15,7 @@ store keeps them apart.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -67,12 +68,16 @@ class Prompt(Config):
     @field_validator("user")
     @classmethod
     def _only_the_tweet_is_filled_in(cls, value: str) -> str:
+        rule = "the user turn may hold {tweet} and nothing else in braces"
         try:
-            value.format(tweet="")
-        except (KeyError, IndexError, ValueError) as error:
-            raise ValueError(
-                f"the user turn may hold {{tweet}} and nothing else in braces ({error}); double other braces"
-            ) from error
+            parts = list(Formatter().parse(value))
+        except ValueError as error:
+            raise ValueError(f"{rule} ({error}); double other braces") from error
+        for _, name, form, conversion in parts:
+            # no part of it and no other form either: it would not be the quoted tweet any more
+            if name is not None and (name != "tweet" or form or conversion):
+                written = name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
+                raise ValueError(f"{rule} ({written[:40]!r}); double other braces")
         return value
 
     @property
@@ -118,7 +123,12 @@ def find_prompt(name_or_path: str) -> Prompt:
     if versions:
         return max(versions, key=lambda p: p.version)
     path = Path(name_or_path)
-    if path.is_file():
+    try:
+        found = path.is_file()
+    except OSError:
+        # words that are longer than a file's name may be
+        found = False
+    if found:
         return _read(path)
     raise InputError(
         f"no prompt named {name_or_path!r} and no such file; prompts that ship: {', '.join(packaged)}"

@@ -33,6 +33,8 @@ __all__ = ["CaptionStep", "caption_posts"]
 
 # a question that waits for a server must not hold up the others
 _AHEAD = 8
+# the same for all that ask for less: the store's keys hold it
+_LEAST_SIDE_PX = 768
 
 
 class CaptionStep:
@@ -153,7 +155,8 @@ def caption_posts(
         prompt: What it is asked; a captioner that follows none ignores it.
         store: What was answered before, and where answers are kept.
         image_root: The folder of the photos.
-        image_limits: Within which they are decoded; a larger side than for encoders by default.
+        image_limits: Within which they are decoded; a larger side than for encoders by default, and no
+            smaller one than the captioner's.
         limits: What it may cost.
         sinks: Where the records go; without one they are kept in `CaptionRun.records`.
         progress: Called with the rows that are done and all rows, None where nobody knows.
@@ -165,7 +168,8 @@ def caption_posts(
     """
     started = time.monotonic()
     run = CaptionRun()
-    image_limits, limits = image_limits or ImageLimits(decode_px=768), limits or Limits()
+    image_limits = image_limits or ImageLimits(decode_px=max(_LEAST_SIDE_PX, captioner.side_px))
+    limits = limits or Limits()
     step = CaptionStep(
         captioner, prompt, store, image_root=image_root, image_limits=image_limits, limits=limits, run=run
     )

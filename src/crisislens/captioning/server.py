@@ -57,7 +57,7 @@ class ServerCaptioner(Captioner):
 
     def __init__(self, options: ServerOptions) -> None:
         self.options = options
-        self.name, self.workers = options.model, options.workers
+        self.name, self.workers, self.side_px = options.model, options.workers, options.side_px
         self.address = check_address(options.url.rstrip("/") + "/chat/completions")
 
     def identity(self, post: Post) -> object:
@@ -118,18 +118,24 @@ def _answer(value: Any) -> Answer:
     try:
         message = value["choices"][0]["message"]["content"]
     except (TypeError, KeyError, IndexError):
-        raise AnswerError(f"the server's answer is no chat completion ({str(value)[:60]!r})") from None
+        raise AnswerError(
+            f"the server's answer is no chat completion ({str(value)[:60]!r})", tokens=_tokens(value)
+        ) from None
     if isinstance(message, list):
-        message = "".join(part.get("text", "") for part in message if isinstance(part, dict))
+        texts = [part.get("text") for part in message if isinstance(part, dict)]
+        message = "".join(text for text in texts if isinstance(text, str))
     if not isinstance(message, str):
-        raise AnswerError(f"the server's answer holds no text ({str(message)[:60]!r})")
-    usage = value.get("usage")
+        # a model may spend all its tokens on thinking; they are paid for like words
+        raise AnswerError(f"the server's answer holds no text ({str(message)[:60]!r})", tokens=_tokens(value))
+    return Answer(message, _tokens(value, message))
+
+
+def _tokens(value: Any, message: str = "") -> int:
+    """What an answer cost."""
+    usage = value.get("usage") if isinstance(value, dict) else None
     counted = usage.get("total_tokens") if isinstance(usage, dict) else None
+    if isinstance(counted, int) and not isinstance(counted, bool) and 0 < counted < 10**7:
+        return counted
     # a server that does not count, or counts nonsense, is counted roughly: four characters a token,
     # a photo as 600
-    tokens = (
-        counted
-        if isinstance(counted, int) and not isinstance(counted, bool) and 0 < counted < 10**7
-        else 600 + len(message) // 4
-    )
-    return Answer(message, tokens)
+    return 600 + len(message) // 4

@@ -14,14 +14,12 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image
-from safetensors import SafetensorError
 
 from crisislens.captioning.base import CAPTIONERS, Answer, Captioner, CaptionerSpec
 from crisislens.captioning.prompts import RenderedPrompt
 from crisislens.core.config import Config
-from crisislens.core.errors import ModelError
 from crisislens.domain.post import Post
-from crisislens.encoders.checkpoints import advice, check_whole, hub_closed, source
+from crisislens.encoders.checkpoints import check_whole, checkpoint_errors, hub_closed, source
 
 __all__ = ["TransformersCaptioner", "TransformersOptions"]
 
@@ -139,7 +137,7 @@ def _load(options: TransformersOptions) -> tuple[Any, Any]:
     name, revision = options.checkpoint, options.revision
     # half precision is slow on a processor, which lacks it for some operations
     dtype = getattr(torch, options.dtype) if _device(options.device) != "cpu" else torch.float32
-    try:
+    with checkpoint_errors("vision-language", name):
         model, info = models.from_pretrained(
             name,
             **source(revision),
@@ -149,8 +147,6 @@ def _load(options: TransformersOptions) -> tuple[Any, Any]:
             output_loading_info=True,
         )
         processor = processors.from_pretrained(name, **source(revision), trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise ModelError(advice("vision-language", name, error)) from error
     check_whole("a captioner", name, info, spare=("lm_head.",))
     return model, processor
 

@@ -131,11 +131,14 @@ def refuse_empty(done: int, failed: int, *, what: str, where: str) -> None:
 
 
 @contextmanager
-def stoppable(kept: str) -> Iterator[None]:
+def stoppable(
+    kept: str, *, again: str = "start the same command again to go on from there"
+) -> Iterator[None]:
     """Turns Ctrl+C and SIGTERM into one sentence and the exit codes 130 and 143.
 
     Arguments:
         kept: What holds before the run says itself what is kept.
+        again: How to go on.
 
     Raises:
         StoppedError: If somebody stopped the command.
@@ -152,12 +155,12 @@ def stoppable(kept: str) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as stop:
-        # typer makes an exit of an interrupt that comes while a command is being prepared
+        # typer makes an exit of an interrupt that no command took for itself
         if isinstance(stop, SystemExit) and stop.code != StoppedError.exit_code:
             raise
         notes = "; ".join(getattr(stop, "__notes__", ())) or kept
         kind = TerminatedError if terminated.is_set() else StoppedError
-        raise kind(f"stopped; {notes}; start the same command again to go on from there") from None
+        raise kind(f"stopped; {notes}; {again}") from None
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)

@@ -148,7 +148,8 @@ def main() -> None:
         with stoppable("what was finished before is kept"):
             # started as a module it is still the same command
             code = app(prog_name="crisislens", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+            # inside, since typer hands an interrupt back as a code, and nobody would hear of it
+            sys.exit(code if isinstance(code, int) else 0)
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -28,6 +29,7 @@ __all__ = ["add_to"]
 _DATABASE = "crisislens-store/store.db"
 _DEMO_DATABASE = "crisislens-demo/store.db"
 _LOOPBACK = "127.0.0.1"
+_EVERY_ADDRESS = ("0.0.0.0", "::")
 _LINK_MIN = 60
 _PATIENCE_S = 1.5
 _OIDC_SECRET = "CRISISLENS_OIDC_SECRET"
@@ -204,11 +206,13 @@ def _run(
     feed = DemoFeed(store) if settings.demo else None
     app = create_app(store, settings, explain=pool.explain if pool is not None else None)
     server = ServiceServer(app, host=settings.host, port=port)
-    alerts = AlertRunner(store, Ways(settings.guard, settings.mail, settings.public_url or server.url))
+    alerts = AlertRunner(
+        store, Ways(settings.guard, settings.mail, settings.public_url or _reached_at(settings, server.url))
+    )
     alerts.start()
     say(f"page      {server.url}")
     say(f"store     {url}")
-    _say_first_link(store, server.url)
+    _say_first_link(store, _reached_at(settings, server.url))
     say("Ctrl+C ends it; every post that was accepted is kept.")
     if pool is not None:
         # models take seconds to load, and posts can come in meanwhile
@@ -223,6 +227,18 @@ def _run(
             feed.stop()
         if pool is not None:
             pool.stop(patience_s=_PATIENCE_S)
+
+
+def _reached_at(settings: "ServeSettings", listened: str) -> str:
+    """Where a person reaches the service: behind a proxy by its public name; without one the port is needed,
+    and a name in place of "every address".
+    """
+    if settings.secure and settings.public_url:
+        return settings.public_url
+    if settings.host not in _EVERY_ADDRESS:
+        return listened
+    name = settings.names[0] if settings.names else _LOOPBACK
+    return f"http://{name}:{urlsplit(listened).port}"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crisislens.cli.console import say, say_progress
+from crisislens.cli.console import say, say_progress, stoppable
 from crisislens.core.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def store_of(
     from crisislens.store import open_store
 
     url = db or _DEFAULT
-    if "://" in url or upgrade or Path(url).is_file():
+    # what is there and no file is told of by the store itself
+    if "://" in url or upgrade or Path(url).exists():
         return open_store(url, blobs=blobs, write=write, upgrade=upgrade)
     if make:
         Path(url).parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +98,9 @@ def backup(
     """Copy the store, while the service runs, into a new folder: database, photos, and what they hold."""
     from crisislens.store.upkeep import backup as copy
 
-    with store_of(db, blobs or _no_photos(db), write=False) as store:
+    again = "give another folder, or remove that one, and start again"
+    told = stoppable(f"the copy in {folder} is not whole", again=again)
+    with store_of(db, blobs or _no_photos(db), write=False) as store, told:
         held = copy(store, folder)
     say(f"{held['posts']} posts and {held['photos']} photos are in {folder}")
     if held["missing_photos"]:

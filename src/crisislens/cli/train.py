@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crisislens.cli.console import progress, say, table
+from crisislens.cli.console import progress, say, stoppable, table
 from crisislens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,27 +65,33 @@ def train(
     from crisislens.training.rationale_run import is_rationale_run
 
     set_threads()
-    run = find_run_file(run)
-    if is_joint_run(run):
-        _refuse_hub(push_to_hub)
-        _train_joint(run, override, seeds, out, cache, resume, overwrite)
-        return
-    if is_rationale_run(run):
-        _refuse_hub(push_to_hub)
-        _train_rationales(run, override, seeds, out, resume, overwrite)
-        return
-    config = RunConfig.load(run, override)
-    # all of them before the first trains: the second one's mistake would cost hours
-    tasks = _read_tasks(config, seeds, out, resume, overwrite)
-    made = [_train_task(one, posts, seeds, out, cache, resume, overwrite) for one, posts in tasks]
-    models = " ".join(f"--model {folder}" for folder in made)
-    say(f"use it: crisislens analyze POSTS {models}")
-    if push_to_hub:
-        from crisislens.models.hub import push_to_hub as push
-        from crisislens.pipeline.joining import trained_artifact
+    # with --overwrite a second start would begin anew, whatever is kept
+    without = " and without --overwrite" if overwrite else ""
+    again = f"the same command with --resume{without} goes on from there"
+    with stoppable(f"finished epochs are kept in {out}", again=again):
+        run = find_run_file(run)
+        if is_joint_run(run):
+            _refuse_hub(push_to_hub)
+            _train_joint(run, override, seeds, out, cache, resume, overwrite)
+            return
+        if is_rationale_run(run):
+            _refuse_hub(push_to_hub)
+            # it keeps no epochs
+            with stoppable(f"finished seeds are kept in {out}", again=again):
+                _train_rationales(run, override, seeds, out, resume, overwrite)
+            return
+        config = RunConfig.load(run, override)
+        # all of them before the first trains: the second one's mistake would cost hours
+        tasks = _read_tasks(config, seeds, out, resume, overwrite)
+        made = [_train_task(one, posts, seeds, out, cache, resume, overwrite) for one, posts in tasks]
+        models = " ".join(f"--model {folder}" for folder in made)
+        say(f"use it: crisislens analyze POSTS {models}")
+        if push_to_hub:
+            from crisislens.models.hub import push_to_hub as push
+            from crisislens.pipeline.joining import trained_artifact
 
-        for folder in made:
-            say(f"sent    {push(trained_artifact(folder), push_to_hub)}")
+            for folder in made:
+                say(f"sent    {push(trained_artifact(folder), push_to_hub)}")
 
 
 def _read_tasks(
@@ -116,9 +122,10 @@ def _train_task(
     photos = posts.photos()
     counts = [f"{part} {len(rows):,} ({photos[part]:,} with photo)" for part, rows in posts.splits.items()]
     say(f"{posts.space.question}: {', '.join(posts.space.classes)}; posts: {', '.join(counts)}")
-    for what in ("rows that failed", "rows without text or photo", "rows without a label"):
+    left_out = ("rows that failed", "rows without text or photo", "rows without a label")
+    for what in (*left_out, "files that are no photos"):
         if count := posts.description.get(what):
-            say(f"left out: {count} {what}")
+            say(f"left out: {count} {what}{_first_reason(posts) if what == left_out[0] else ''}")
     results = []
     for seed in seeds or config.seeds:
         # one bar, first of posts, then of epochs: both take minutes, and both have an end
@@ -145,6 +152,12 @@ def _train_task(
     say(f"results in {out / config.name}")
     _say_calibrated(out / config.name)
     return out / config.name
+
+
+def _first_reason(posts: "LabeledData") -> str:
+    """Why the first row that failed did; empty where the source does not say."""
+    reasons = posts.description.get("why rows failed")
+    return f"; the first because {reasons[0]}" if isinstance(reasons, list) else ""
 
 
 def _say_calibrated(folder: Path) -> None:

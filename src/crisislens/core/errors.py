@@ -75,7 +75,7 @@ class ModelError(CrisisLensError):
 
 
 class CacheError(CrisisLensError):
-    """A feature cache is unreadable or belongs to something else."""
+    """A feature cache, or a run that is there already, is unreadable or belongs to something else."""
 
     exit_code = 5
 

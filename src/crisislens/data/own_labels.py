@@ -10,6 +10,7 @@ posts with one id, near-duplicate texts or photos, or chains of them, stay toget
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -19,29 +20,45 @@ from pathlib import Path
 
 from crisislens.core.errors import DataError, InputError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.optional import require
 from crisislens.data.catalog import DataConfig, OwnTask
 from crisislens.data.columns import FIELDS, choose_columns
+from crisislens.data.image_paths import EXTENSIONS
 from crisislens.data.labeled import PARTS, LabeledData
 from crisislens.data.lines import BrokenRow
 from crisislens.data.source import LabeledPost
 from crisislens.data.split_making import make_splits
 from crisislens.data.tabular import read_posts, table_rows
+from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.tasks import Task, own_task
 
-__all__ = ["LABEL_COLUMNS", "SPLIT_COLUMNS", "labels_of", "read_folders", "read_labels", "read_table"]
+__all__ = [
+    "LABEL_COLUMNS",
+    "MADE_SPLITS",
+    "SPLIT_COLUMNS",
+    "labels_of",
+    "read_folders",
+    "read_labels",
+    "read_table",
+]
 
 LABEL_COLUMNS: tuple[str, ...] = ("label", "labels", "class", "category", "target")
 """The names that a label column is found by, the preferred first."""
 SPLIT_COLUMNS: tuple[str, ...] = ("split", "set", "fold")
 """The same for the column of splits."""
+MADE_SPLITS = "made without leaks"
+"""What `description["splits"]` says where not all of them are the source's own."""
 _PART_NAMES = {
     **{part: part for part in PARTS},
     **dict.fromkeys(("training",), "train"),
     **dict.fromkeys(("val", "valid", "validation", "development"), "dev"),
     **dict.fromkeys(("testing", "eval", "evaluation"), "test"),
 }
-_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+_PICTURES = frozenset({*EXTENSIONS, ".jfif", ".tif", ".tiff"})
+_HEIC = (".heic", ".heif")
+# what an archive that was made on a Mac holds beside each photo
+_MAC_FOLDER = "__MACOSX"
 # more are a column of texts or ids that was taken for labels
 _MOST_CLASSES = 200
 
@@ -65,6 +82,9 @@ def labels_of(cell: object) -> tuple[str, ...]:
     """
     if cell is None:
         return ()
+    if isinstance(cell, float):
+        # other programs keep an empty cell among numbers as NaN, and whole numbers as floats
+        return () if math.isnan(cell) else (_number(cell),)
     if isinstance(cell, str) and cell.lstrip().startswith("["):
         # what is no JSON after all is a label that begins with a bracket
         with suppress(ValueError, RecursionError):
@@ -74,6 +94,10 @@ def labels_of(cell: object) -> tuple[str, ...]:
     else:
         parts = str(cell).replace("|", ";").split(";")
     return tuple(dict.fromkeys(name for part in parts if (name := " ".join(part.split()))))
+
+
+def _number(cell: float) -> str:
+    return str(int(cell)) if cell.is_integer() else str(cell)
 
 
 def read_table(config: DataConfig, task: OwnTask) -> LabeledData:
@@ -128,7 +152,8 @@ def _table(config: DataConfig, task: OwnTask, *, option: str, to_name: str) -> L
         source = read_posts(path, post_columns or None)
         names, _ = table_rows(path, [])
     except InputError as error:
-        raise DataError(f"{option}: {error}") from error
+        said = _without_map(str(error), settable=not config.only_measured)
+        raise DataError(f"{option}: {said}") from error
     label = _column("label", config, names, LABEL_COLUMNS, path)
     if label is None:
         raise DataError(
@@ -136,11 +161,36 @@ def _table(config: DataConfig, task: OwnTask, *, option: str, to_name: str) -> L
             f"{', '.join(names[:40])}; name one with {to_name}"
         )
     split = _column("split", config, names, SPLIT_COLUMNS, path)
-    rows, lost = _rows(path, source, label, split)
+    rows, lost, reason = _rows(path, source, label, split)
     image_root = Path(config.images) if config.images else path.resolve().parent
     identity = {"table": source.fingerprint(), "label": label, "split": split, "seed": config.split_seed}
-    described = {"kind": "table", "file": path.name, "label column": label, "rows that failed": lost}
-    return _labeled(rows, task, label, image_root, config, identity, described)
+    described: dict[str, object] = {"kind": "table", "file": path.name, "label column": label}
+    described["rows that failed"] = lost
+    if not lost:
+        return _labeled(rows, task, label, image_root, config, identity, described)
+    # in a list, as it may quote the table, and what is nested does not go into a model's card
+    described["why rows failed"] = [reason]
+    try:
+        return _labeled(rows, task, label, image_root, config, identity, described)
+    except DataError as error:
+        # often the labels that are missing stand in the rows that failed
+        why = f"{lost} rows could not be read; the first because {reason}"
+        raise DataError(f"{error}; {why}") from error
+
+
+def _without_map(said: str, *, settable: bool) -> str:
+    """What is wrong with a table, without the option `--map`, which only commands that read posts have.
+
+    Arguments:
+        said: The sentence.
+        settable: Whether the user can set `data.columns`.
+    """
+    if "--map" not in said:
+        return said
+    if settable:
+        return said.replace("--map '", "--set 'data.columns.").replace("--map ", "--set data.columns.")
+    wrong, _, _ = said.partition(";")
+    return f"{wrong}; give its columns the names that they had in training, or usual ones such as id and text"
 
 
 def read_folders(config: DataConfig, task: OwnTask) -> LabeledData:
@@ -148,30 +198,49 @@ def read_folders(config: DataConfig, task: OwnTask) -> LabeledData:
     or `ROOT/train/CLASS/photo.jpg` and so on.
 
     Raises:
-        DataError: If there is no such folder, or it holds no photos in folders.
+        DataError: If there is no such folder, it holds no photos in folders, or one of its folders holds
+            files and no photo.
+        MissingExtraError: If photos are HEIC and what reads them is not installed.
     """
     root = Path(config.root)
     if not root.is_dir():
         raise DataError(f"no folder at {root}; data.root names the folder that holds a folder for each class")
     rows: list[_Row] = []
-    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in _PICTURES and p.is_file()):
+    # files that are no photos, by the folder of the class that they lie in
+    others = Counter[str]()
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
         steps = path.relative_to(root).parts[:-1]
-        if not steps:
+        # a Mac writes `._a.jpg` beside a photo, which is none
+        hidden = any(step.startswith(".") or step == _MAC_FOLDER for step in (*steps, path.name))
+        if not steps or hidden:
             continue
         part = _PART_NAMES.get(steps[0].lower(), "") if len(steps) > 1 else ""
-        name = path.relative_to(root).as_posix()
         label = steps[1] if part else steps[0]
+        if path.suffix.lower() not in _PICTURES:
+            others[label] += 1
+            continue
+        name = path.relative_to(root).as_posix()
         rows.append(_Row(Post(id=name, image=ImageRef(path=name)), (label,), part))
     if not rows:
         kinds = ", ".join(sorted(_PICTURES))
         raise DataError(f"{root} holds no photos ({kinds}) in folders; make a folder for each class")
+    classes = {row.labels[0] for row in rows}
+    if lacking := [name for name in others if name not in classes and name.lower() not in _PART_NAMES]:
+        raise DataError(
+            f"the folder {lacking[0]} in {root} holds files and no photo, so it would be no class; give its "
+            f"photos as one of {', '.join(sorted(_PICTURES))}, or move the folder away"
+        )
+    if any(row.post.id.lower().endswith(_HEIC) for row in rows):
+        # without it a model would learn their classes from nothing
+        require("pillow_heif", extra="heif")
     identity = {
         "folders": [(row.post.id, (root / row.post.id).stat().st_size) for row in rows],
         "seed": config.split_seed,
     }
-    return _labeled(
-        rows, task, "kind", root, config, identity, {"kind": "folders of photos", "folder": root.name}
-    )
+    described: dict[str, object] = {"kind": "folders of photos", "folder": root.name}
+    if others:
+        described["files that are no photos"] = others.total()
+    return _labeled(rows, task, "kind", root, config, identity, described)
 
 
 def _column(
@@ -189,21 +258,26 @@ def _column(
     return next((lower[name] for name in usual if name in lower), None)
 
 
-def _rows(path: Path, source: Iterable[object], label: str, split: str | None) -> tuple[list[_Row], int]:
-    """The posts with their cells, and how many rows could not be read."""
+def _rows(path: Path, source: Iterable[object], label: str, split: str | None) -> tuple[list[_Row], int, str]:
+    """The posts with their cells, how many rows could not be read, and why the first could not."""
     wanted = [label] if split is None else [label, split]
     rows: list[_Row] = []
-    lost = 0
+    lost, reason = 0, ""
     for post, cells in zip(source, table_rows(path, wanted)[1], strict=False):
         if not isinstance(post, Post) or isinstance(cells, BrokenRow):
             lost += 1
+            if isinstance(post, FailedPost):
+                reason = reason or post.reason
             continue
         rows.append(_Row(post, labels_of(cells.get(label)), _part(cells, split, post.id, path)))
-    return rows, lost
+    return rows, lost, reason
 
 
 def _part(cells: Mapping[str, object], split: str | None, post_id: str, path: Path) -> str:
-    raw = "" if split is None else str(cells.get(split) or "").strip().lower()
+    cell = "" if split is None else cells.get(split)
+    # an empty cell of other programs, see `labels_of`
+    empty = not cell or (isinstance(cell, float) and math.isnan(cell))
+    raw = "" if empty else str(cell).strip().lower()
     if not raw:
         return ""
     if raw not in _PART_NAMES:
@@ -250,7 +324,7 @@ def _labeled(
         # nothing could be learned from them but how frequent a label is
         "rows without text or photo": read - len(rows),
         "rows without a label": len(rows) - len(kept),
-        "splits": "made without leaks" if made else "from the source",
+        "splits": MADE_SPLITS if made else "from the source",
     }
     if config.only_measured:
         identity = {**identity, "only measured": True}

@@ -11,7 +11,7 @@ from crisislens.data.encoding import Encoding
 from crisislens.data.exports import LeftOut, names_in
 from crisislens.data.headings import ABOVE, MOST_ROWS_ABOVE, rows_above, told_apart
 from crisislens.data.json_rows import json_line_rows, json_rows
-from crisislens.data.lines import BrokenRow, read_lines
+from crisislens.data.lines import BrokenRow, ends_in_returns, read_lines
 from crisislens.data.parquet import parquet_columns, parquet_rows
 from crisislens.data.survey import PEEKED_ROWS
 from crisislens.data.whatsapp import COLUMNS, chat_rows, is_chat
@@ -90,7 +90,7 @@ class _Header:
 
 def _header(path: Path, how: Encoding, *, quoted: bool) -> _Header:
     above = rows_above([names for names, _ in _first_rows(path, how, quoted=quoted)])
-    lines = read_lines(path, how)
+    lines = _lines(path, how, quoted=quoted)
     for _ in range(above):
         table_header(lines, quoted=quoted)
     # None for a file without a line, a broken row for one whose first line cannot be read
@@ -102,9 +102,13 @@ def _header(path: Path, how: Encoding, *, quoted: bool) -> _Header:
     return _Header(told_apart(names), delimiter, above, lines)
 
 
+def _lines(path: Path, how: Encoding, *, quoted: bool) -> Iterator[str | BrokenRow]:
+    return read_lines(path, how, returns=ends_in_returns(path, how, quoted=quoted))
+
+
 def _first_rows(path: Path, how: Encoding, *, quoted: bool) -> Iterator[tuple[list[str], str]]:
     """The first lines, each read as if it were the header."""
-    lines = read_lines(path, how)
+    lines = _lines(path, how, quoted=quoted)
     for _ in range(MOST_ROWS_ABOVE + 2):
         found = table_header(lines, quoted=quoted)
         if not isinstance(found, tuple):

@@ -11,7 +11,8 @@ https://arxiv.org/abs/2003.10555). Their code read 512 tokens at first and 77 in
 
 A model's own pooler (BERT's tanh layer, made for next-sentence prediction) is not used. Only
 safetensors are read, no code from a hub is run. Mode `finetune` trains these encoders; what it
-learned comes back as option `adapter`.
+learned comes back as option `adapter`. A special piece that somebody writes into a text, such as
+`[SEP]`, is cut like any other word (Unigram vocabularies may hold it as a word).
 """
 
 from collections.abc import Sequence
@@ -21,14 +22,21 @@ from typing import Any, Literal, cast
 from einops import reduce
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
-from safetensors import SafetensorError
 from torch import Tensor
 
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.encoders.base import TEXT_ENCODERS, EncoderSpec, TextEncoder, TokenizedText, freeze
-from crisislens.encoders.checkpoints import advice, automatic_model, check_whole, digest, source
+from crisislens.encoders.checkpoints import (
+    automatic_model,
+    check_finite,
+    check_vocabulary,
+    check_whole,
+    checkpoint_errors,
+    digest,
+    source,
+)
 from crisislens.encoders.lora import merge_lora, read_lora
 from crisislens.encoders.tokenizing import tokenize_texts
 
@@ -63,8 +71,8 @@ class LanguageText(TextEncoder):
         options: Which checkpoint, how pooled, how long.
 
     Raises:
-        ModelError: If the checkpoint cannot be had, lacks tensors, has no fast tokenizer, or the
-            adapter is another's.
+        ModelError: If the checkpoint cannot be had, is damaged, lacks tensors, has no fast tokenizer of
+            its own, or the adapter is another's.
     """
 
     def __init__(self, options: LanguageOptions) -> None:
@@ -88,6 +96,7 @@ class LanguageText(TextEncoder):
             "tokenizer": fingerprint(self._tokenizer.backend_tokenizer.to_str()),
             "pooled": options.pooled,
             "max_tokens": self.max_tokens,
+            "special": "split",
             "adapter": None,
         }
         if options.prefix:
@@ -110,7 +119,9 @@ class LanguageText(TextEncoder):
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Cuts texts into pieces; those of the prefix have no place in the text."""
-        return tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens, prefix=self._prefix)
+        return tokenize_texts(
+            self._tokenizer, texts, max_tokens=self.max_tokens, prefix=self._prefix, split_special=True
+        )
 
     def forward(
         self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
@@ -139,15 +150,16 @@ def _load(options: LanguageOptions) -> tuple[Any, Any]:
 
     tokenizers = cast("Any", transformers.AutoTokenizer)
     name, revision = options.checkpoint, options.revision
-    try:
+    with checkpoint_errors("language", name):
         model, info = automatic_model(name, revision)
         tokenizer = tokenizers.from_pretrained(name, **source(revision), trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise ModelError(advice("language", name, error)) from error
-    check_whole(str(model.config.model_type), name, info, spare=_SPARE)
+    kind = str(model.config.model_type)
+    check_whole(kind, name, info, spare=_SPARE)
+    check_finite(kind, name, model)
     if getattr(tokenizer, "backend_tokenizer", None) is None:
         raise ModelError(
             f"{name} has no fast tokenizer (tokenizer.json), which offsets need; convert it once "
             "with transformers and name the folder"
         )
+    check_vocabulary(kind, name, model.get_input_embeddings(), tokenizer)
     return model, tokenizer

@@ -8,6 +8,8 @@ hub for a list of programs to name in its headers.
 """
 
 import hashlib
+import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,40 +18,70 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from crisislens.core.errors import ModelError
+from crisislens.core.errors import CrisisLensError, ModelError
 from crisislens.core.hub import ALLOW_HUB, hub_allowed
 from crisislens.core.lines import first_line
 
 __all__ = [
     "advice",
     "automatic_model",
+    "check_finite",
+    "check_normalization",
+    "check_vocabulary",
     "check_whole",
+    "checkpoint_errors",
     "digest",
     "how_to_get",
     "hub_closed",
+    "picture_settings",
     "recipe",
     "source",
 ]
 
+_PARTS = "model.safetensors, config.json and a tokenizer"
 
-def advice(kind: str, name: str, error: Exception) -> str:
+
+def advice(kind: str, name: str, error: Exception, *, parts: str = _PARTS, instead: str = "") -> str:
     """One sentence on why a checkpoint cannot be had and what to do.
 
     Arguments:
         kind: What it should be, such as `CLIP`.
         name: The hub name or folder.
         error: What the library said.
+        parts: What such a checkpoint consists of.
+        instead: What else can be taken, put behind the advice.
     """
     reason = first_line(error)
     if Path(name).is_dir():
         return (
-            f"{name} is not a {kind} checkpoint with model.safetensors, config.json and a "
-            f"tokenizer ({reason}); convert it or name another"
+            f"{name} is not a {kind} checkpoint with {parts} ({reason}); convert it or name another{instead}"
         )
     return (
         f"{kind} checkpoint {name} cannot be had ({reason}); {how_to_get(name)}; "
-        "without one, copy its folder here and give the folder's path as option checkpoint"
+        f"without one, copy its folder here and give the folder's path as option checkpoint{instead}"
     )
+
+
+@contextmanager
+def checkpoint_errors(kind: str, name: str, *, parts: str = _PARTS, instead: str = "") -> Iterator[None]:
+    """While a checkpoint is loaded, whatever its files make the libraries raise becomes one sentence.
+
+    Arguments:
+        kind: What it should be, such as `CLIP`.
+        name: The hub name or folder.
+        parts: What such a checkpoint consists of.
+        instead: What else can be taken, put behind the advice.
+
+    Raises:
+        ModelError: In place of any error but our own and a lack of memory.
+    """
+    try:
+        yield
+    except (CrisisLensError, MemoryError):
+        raise
+    except Exception as error:
+        # any: damaged files end as errors of arithmetic, assertions and kinds of the libraries' own
+        raise ModelError(advice(kind, name, error, parts=parts, instead=instead)) from error
 
 
 def how_to_get(name: str) -> str:
@@ -100,8 +132,8 @@ def automatic_model(name: str, revision: str | None) -> tuple[Any, Mapping[str, 
         revision: A commit of the hub repository; None for its newest.
 
     Raises:
-        OSError, ValueError, KeyError, RuntimeError, SafetensorError: As the library does, where it
-            cannot be had or does not fit.
+        Exception: Of many kinds, as the library does, where it cannot be had or does not fit; see
+            `checkpoint_errors`.
     """
     import transformers
 
@@ -137,6 +169,101 @@ def check_whole(kind: str, name: str, info: Mapping[str, Any], *, spare: tuple[s
             f"{name} lacks {len(missing)} tensors of {kind}, such as {missing[0]}; name a whole "
             f"{kind} checkpoint"
         )
+
+
+def check_finite(kind: str, name: str, model: Any) -> None:
+    """Refuses a checkpoint with weights that are no numbers: every answer would be none either.
+
+    Arguments:
+        kind: What it should be.
+        name: The hub name or folder.
+        model: The loaded model.
+
+    Raises:
+        ModelError: If a weight is NaN or infinite.
+    """
+    for key, tensor in model.state_dict().items():
+        if not bool(tensor.isfinite().all()):
+            raise ModelError(
+                f"{name} is damaged: tensor {key} of {kind} holds values that are no finite numbers; fetch "
+                "or store the checkpoint again"
+            )
+
+
+def check_vocabulary(kind: str, name: str, embeddings: Any, tokenizer: Any) -> None:
+    """Refuses a tokenizer that knows more pieces than the model: single texts would fail much later.
+
+    Arguments:
+        kind: What the checkpoint should be.
+        name: The hub name or folder.
+        embeddings: The model's embeddings of pieces.
+        tokenizer: The tokenizer beside it.
+
+    Raises:
+        ModelError: If an id of the tokenizer has no row.
+    """
+    rows = int(embeddings.weight.shape[0])
+    highest = max(tokenizer.get_vocab().values(), default=-1)
+    if highest >= rows:
+        raise ModelError(
+            f"{name} holds a tokenizer with ids up to {highest} and a {kind} model that knows {rows} pieces; "
+            "put the model's own tokenizer beside it"
+        )
+
+
+def picture_settings(name: str, revision: str | None) -> Mapping[str, Any] | None:
+    """What a checkpoint says of preparing pictures; None where it has no file that does.
+
+    Arguments:
+        name: The hub name or folder.
+        revision: A commit of the hub repository; None for its newest.
+
+    Raises:
+        OSError, ValueError: If there is such a file and it cannot be read.
+    """
+    whole = _settings(name, revision, "processor_config.json")
+    # newer checkpoints keep them inside the settings of the whole processor
+    nested = None if whole is None else whole.get("image_processor")
+    return nested if isinstance(nested, dict) else _settings(name, revision, "preprocessor_config.json")
+
+
+def _settings(name: str, revision: str | None, file: str) -> dict[str, Any] | None:
+    from transformers.utils.hub import cached_file
+
+    path = cast("Any", cached_file)(
+        name, file, **source(revision), _raise_exceptions_for_missing_entries=False
+    )
+    if path is None:
+        return None
+    found = json.loads(Path(path).read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError(f"{file} holds no settings")
+    return found
+
+
+def check_normalization(name: str, mean: Any, std: Any) -> None:
+    """Refuses what pictures cannot be normalized with.
+
+    Arguments:
+        name: The hub name or folder.
+        mean: What is taken from each color channel.
+        std: What each is divided by.
+
+    Raises:
+        ModelError: If it is not three finite numbers each, those of `std` above zero.
+    """
+    if _three_numbers(mean) and _three_numbers(std) and min(std) > 0:
+        return
+    raise ModelError(
+        f"{name} normalizes pictures by image_mean {mean} and image_std {std}, not by three numbers each "
+        "(image_std above 0); correct its preprocessor_config.json"
+    )
+
+
+def _three_numbers(values: Any) -> bool:
+    if not isinstance(values, (list, tuple)) or len(values) != 3:
+        return False
+    return all(isinstance(x, (int, float)) and math.isfinite(x) for x in values)
 
 
 def recipe(processor: Any) -> dict[str, object]:

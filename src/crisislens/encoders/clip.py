@@ -10,6 +10,8 @@ pooled vectors keep their length: CLIP scales them to 1 in its loss only.
 Source: Radford et al., 2021, https://arxiv.org/abs/2103.00020. A checkpoint is a hub name or a
 local folder; only safetensors are read, and no code from a hub is ever run. Pictures are resized
 and normalized by the checkpoint's own `preprocessor_config.json` (CLIP's values where it has none).
+A `<|endoftext|>` that somebody writes is cut like any other word: as the token it would end the text
+for the pooled vector, and hide all that follows.
 """
 
 import hashlib
@@ -21,7 +23,6 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from crisislens.core.config import Config
@@ -37,7 +38,17 @@ from crisislens.encoders.base import (
     freeze,
     to_bfloat16,
 )
-from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe, source
+from crisislens.encoders.checkpoints import (
+    check_finite,
+    check_normalization,
+    check_vocabulary,
+    check_whole,
+    checkpoint_errors,
+    digest,
+    picture_settings,
+    recipe,
+    source,
+)
 from crisislens.encoders.tokenizing import tokenize_texts
 
 __all__ = ["ClipImage", "ClipOptions", "ClipText"]
@@ -98,6 +109,7 @@ class ClipText(TextEncoder):
                 "weights": digest(self.state_dict()),
                 "pooled": pooled,
                 "tokenizer": vocabulary,
+                "special": "split",
                 **facts,
             }
         )
@@ -116,7 +128,7 @@ class ClipText(TextEncoder):
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Cuts texts into byte pairs."""
-        return tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens)
+        return tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens, split_special=True)
 
     def forward(
         self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
@@ -213,15 +225,15 @@ def build_clip(spec: EncoderSpec) -> EncoderPair:
 
     Raises:
         ConfigError: If an option does not fit `ClipOptions`.
-        ModelError: If the checkpoint cannot be had or is not one of CLIP.
+        ModelError: If the checkpoint cannot be had, is damaged or is not one of CLIP.
     """
     options = ClipOptions.parse(spec.options, where="encoder clip")
-    checkpoint = _load(options)
-    return EncoderPair(
-        ClipText(checkpoint, pooled=options.pooled),
-        ClipImage(checkpoint, pooled=options.pooled),
-        spec,
-    )
+    # around the towers too: settings of pictures that do not fit together show at the first picture
+    with checkpoint_errors("CLIP", options.checkpoint):
+        checkpoint = _load(options)
+        text = ClipText(checkpoint, pooled=options.pooled)
+        image = ClipImage(checkpoint, pooled=options.pooled)
+    return EncoderPair(text, image, spec)
 
 
 def _named(weights: str, precision: str) -> str:
@@ -245,25 +257,26 @@ def _load(options: ClipOptions) -> Checkpoint:
         )
     )
     name, revision = options.checkpoint, options.revision
-    try:
-        # fp32 whatever the file holds, so that a result does not depend on how it was stored
-        model, info = models.from_pretrained(
-            name,
-            **source(revision),
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-        tokenizer = tokenizers.from_pretrained(name, **source(revision))
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(advice("CLIP", name, error)) from error
+    # fp32 whatever the file holds, so that a result does not depend on how it was stored
+    model, info = models.from_pretrained(
+        name,
+        **source(revision),
+        use_safetensors=True,
+        dtype=torch.float32,
+        output_loading_info=True,
+    )
+    tokenizer = tokenizers.from_pretrained(name, **source(revision))
     check_whole("CLIP", name, info)
-    try:
+    check_finite("CLIP", name, model)
+    check_vocabulary("CLIP", name, model.text_model.get_input_embeddings(), tokenizer)
+    if picture_settings(name, revision) is not None:
         processor = processors.from_pretrained(name, **source(revision))
-    except OSError:
+    else:
         _log.info("%s has no preprocessor_config.json; taking CLIP's own values", name)
         side_px = model.config.vision_config.image_size
         processor = processors(
             size={"shortest_edge": side_px}, crop_size={"height": side_px, "width": side_px}
         )
+    if processor.do_normalize:
+        check_normalization(name, processor.image_mean, processor.image_std)
     return Checkpoint(model, tokenizer, processor)

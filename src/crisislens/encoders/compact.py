@@ -253,7 +253,12 @@ def find_adapter(name_or_path: str) -> Path:
         ModelError: If it is neither, with the names that exist.
     """
     path = Path(name_or_path)
-    if path.is_file():
+    try:
+        found = path.is_file()
+    except OSError:
+        # longer than a file's name may be
+        found = False
+    if found:
         return path
     root = asset("adapters")
     packaged = {p.stem: p for p in sorted(root.glob("*.safetensors"))}

@@ -43,6 +43,8 @@ BLOCK_BYTES = 18
 """Bytes of a block: two of scale, sixteen of nibbles."""
 _MAGIC = b"E5S1"
 _SINGLE, _PACKED = 0, 1
+# ends of the names of packed tensors, beside the vocabulary
+_MATRICES = tuple(f".{part}.w" for part in ("q", "k", "v", "ao", "fi", "fo"))
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def read_e5_file(path: Path) -> E5File:
             # a private copy: pages are shared until somebody writes, which nobody does
             data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
         return _parse(_Cursor(data))
-    except (OSError, ValueError, KeyError, struct.error) as error:
+    except (OSError, ValueError, OverflowError, KeyError, struct.error) as error:
         raise ModelError(
             f"{path} cannot be read as 4-bit weights of e5 ({error}); install its package again"
         ) from error
@@ -158,7 +160,11 @@ def _parse(cursor: _Cursor) -> E5File:
 def _pieces(cursor: _Cursor, count: int) -> Pieces:
     (size,) = cursor.fields("Q")
     offsets = cursor.array("<u4", count + 1).tolist()
-    scores = array("d", cursor.array("<f4", count).astype(np.float64).tobytes())
+    given = cursor.array("<f4", count).astype(np.float64)
+    # nothing compares with what is no number: texts would be cut at random places
+    if not np.isfinite(given).all():
+        raise ValueError("a score of its pieces is no finite number")
+    scores = array("d", given.tobytes())
     blob = cursor.bytes(size)
     spans = itertools.pairwise(offsets)
     return Pieces([blob[a:b].decode("utf-8") for a, b in spans], scores)
@@ -175,6 +181,9 @@ def _replaced(cursor: _Cursor) -> dict[str, str]:
 
 def _tensors(cursor: _Cursor, shape: E5Shape) -> dict[str, Tensor]:
     (count,) = cursor.fields("i")
+    # each layer has tensors: what follows must not take longer than the file is long
+    if shape.layers > count:
+        raise ValueError(f"it says {shape.layers} layers and names {count} tensors")
     entries = []
     for _ in range(count):
         (length,) = cursor.fields("H")
@@ -186,9 +195,11 @@ def _tensors(cursor: _Cursor, shape: E5Shape) -> dict[str, Tensor]:
         rows, columns = expected.get(name, (0, 0))
         if not rows:
             continue
-        packed = kind == _PACKED
+        packed = name == "emb.word" or name.endswith(_MATRICES)
+        if kind != (_PACKED if packed else _SINGLE):
+            raise ValueError(f"its tensor {name} is of kind {kind}, which it cannot be")
         wide = columns // BLOCK * BLOCK_BYTES if packed else 4 * columns
-        if kind not in (_SINGLE, _PACKED) or size != rows * wide:
+        if size != rows * wide:
             raise ValueError(f"its tensor {name} has {size} bytes, not {rows * wide}")
         flat = torch.frombuffer(cursor.data, dtype=torch.uint8, count=size, offset=offset)
         tensors[name] = flat.view(rows, wide) if packed else flat.view(torch.float32).view(rows, columns)

@@ -19,19 +19,19 @@ from typing import Any, cast
 from einops import reduce
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
-from safetensors import SafetensorError
 from torch import Tensor
 
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
-from crisislens.core.lines import first_line
 from crisislens.encoders.base import TextEncoder, TokenizedText, freeze
 from crisislens.encoders.checkpoints import (
     automatic_model,
+    check_finite,
+    check_vocabulary,
     check_whole,
+    checkpoint_errors,
     digest,
-    how_to_get,
     hub_closed,
     source,
 )
@@ -156,9 +156,11 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
             vocabulary=packaged.piece_id,
         )
     model, tokenizer = _from_checkpoint(spec)
+    max_tokens = min(spec.max_tokens, _longest(model))
 
     def tokenize(texts: Sequence[str]) -> list[TokenizedText]:
-        return tokenize_texts(tokenizer, texts, max_tokens=spec.max_tokens)
+        # special pieces that somebody wrote stay what they are: training finds the mask's id so
+        return tokenize_texts(tokenizer, texts, max_tokens=max_tokens)
 
     # a decoder sees no later words, and a pair of entities is marked by special pieces
     if getattr(model.config, "is_encoder_decoder", False) or len(tokenize([""])[0].ids) < 2:
@@ -171,7 +173,7 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
         name=Path(spec.checkpoint).name,
         model=model,
         tokenizer=tokenize,
-        max_tokens=min(spec.max_tokens, _longest(model)),
+        max_tokens=max_tokens,
         pad_id=int(tokenizer.pad_token_id or 0),
         # two checkpoints with one set of weights may cut words differently, so the tokenizer
         # counts too
@@ -186,25 +188,22 @@ def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
     import transformers
 
     tokenizers = cast("Any", transformers.AutoTokenizer)
-    try:
+    with checkpoint_errors(
+        "language", spec.checkpoint, instead=", or take minilm, which comes with the package"
+    ):
         model, info = automatic_model(spec.checkpoint, spec.revision)
         tokenizer = tokenizers.from_pretrained(
             spec.checkpoint, **source(spec.revision), trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = first_line(error)
-        raise ModelError(
-            f"language model {spec.checkpoint} cannot be had ({reason}); "
-            f"{how_to_get(spec.checkpoint)}; without one, give the path of a folder with "
-            "model.safetensors, config.json, tokenizer.json, "
-            "or take minilm, which comes with the package"
-        ) from error
-    check_whole(str(model.config.model_type), spec.checkpoint, info, spare=_SPARE)
+    kind = str(model.config.model_type)
+    check_whole(kind, spec.checkpoint, info, spare=_SPARE)
+    check_finite(kind, spec.checkpoint, model)
     if not getattr(tokenizer, "is_fast", False):
         raise ModelError(
             f"language model {spec.checkpoint} has no tokenizer.json, without which no word has a "
             "place; convert it"
         )
+    check_vocabulary(kind, spec.checkpoint, model.get_input_embeddings(), tokenizer)
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     return model, tokenizer
@@ -212,6 +211,9 @@ def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
 
 def _longest(model: Any) -> int:
     positions = int(getattr(model.config, "max_position_embeddings", 512))
+    if positions < 1:
+        # positions that are counted from piece to piece have no last one
+        return 512
     # RoBERTa counts positions from the padding id on
     return (
         positions - int(model.config.pad_token_id) - 1

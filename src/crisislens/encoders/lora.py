@@ -175,9 +175,10 @@ def merge_lora(module: nn.Module, state: LoraState) -> None:
     the adapted one did, at no cost.
 
     Raises:
-        ModelError: If a name is not in the module or a shape does not fit; the module is then
-            unchanged.
+        ModelError: If the adapter is damaged, a name is not in the module or a shape does not fit; the
+            module is then unchanged.
     """
+    _check_state(state)
     # buffers too: a network that was trained whole has other running means in its norms
     own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     changes: dict[str, Tensor] = {}
@@ -206,6 +207,21 @@ def merge_lora(module: nn.Module, state: LoraState) -> None:
         changes[name] = own[name].double() + value.to(own[name].device) if key.endswith(_A) else value
     for name, value in changes.items():
         own[name].copy_(value)
+
+
+def _check_state(state: LoraState) -> None:
+    """Refuses what would be merged without a word and make every answer wrong."""
+    if not math.isfinite(state.scaling):
+        raise ModelError(f"the adapter's scaling is {state.scaling}, no finite number; store it again")
+    for key, tensor in state.tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise ModelError(
+                f"the adapter's tensor {key} holds values that are no finite numbers; fetch or train it again"
+            )
+        if key.endswith(_B) and key.removesuffix(_B) + _A not in state.tensors:
+            raise ModelError(
+                f"the adapter's pair for {key.removesuffix(_B)}.weight is incomplete; store it again"
+            )
 
 
 @torch.no_grad()

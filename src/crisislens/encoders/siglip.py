@@ -6,7 +6,8 @@ Source: Zhai et al., 2023, https://arxiv.org/abs/2303.15343. SigLIP was trained 
 fixed length, without a mask, and its pooled text vector is the state at the last place, which for
 most texts is padding. So `forward` pads every batch to that length itself, with the checkpoint's
 own pad token: a batch's padding then changes nothing, and every text costs what 64 tokens do. Token
-states are those of the real tokens. Only safetensors are read, and no code from a hub is run.
+states are those of the real tokens. A special token that somebody writes into a text is cut like any
+other word. Only safetensors are read, and no code from a hub is run.
 """
 
 import logging
@@ -16,7 +17,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,7 +32,17 @@ from crisislens.encoders.base import (
     TokenizedText,
     freeze,
 )
-from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe, source
+from crisislens.encoders.checkpoints import (
+    check_finite,
+    check_normalization,
+    check_vocabulary,
+    check_whole,
+    checkpoint_errors,
+    digest,
+    picture_settings,
+    recipe,
+    source,
+)
 from crisislens.encoders.tokenizing import tokenize_texts
 
 __all__ = ["SiglipImage", "SiglipOptions", "SiglipText"]
@@ -71,6 +81,7 @@ class SiglipText(TextEncoder):
                 "weights": digest(self.state_dict()),
                 "tokenizer": fingerprint(tokenizer.backend_tokenizer.to_str()),
                 "pad": self.pad_id,
+                "special": "split",
                 **facts,
             }
         )
@@ -82,7 +93,7 @@ class SiglipText(TextEncoder):
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Cuts texts into pieces."""
-        found = tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens)
+        found = tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens, split_special=True)
         # an empty text has no token in some vocabularies; it is one pad then, and has no words
         pad = (self.pad_id,), ((0, 0),)
         return [x if x.ids else TokenizedText(*pad, x.truncated) for x in found]
@@ -164,11 +175,19 @@ def build_siglip(spec: EncoderSpec) -> EncoderPair:
 
     Raises:
         ConfigError: If an option does not fit `SiglipOptions`.
-        ModelError: If the checkpoint cannot be had or is not one of SigLIP.
+        ModelError: If the checkpoint cannot be had, is damaged or is not one of SigLIP.
     """
+    options = SiglipOptions.parse(spec.options, where="encoder siglip")
+    # around the towers too: settings of pictures that do not fit together show at the first picture
+    with checkpoint_errors("SigLIP", options.checkpoint):
+        model, tokenizer, processor = _load(options)
+        text, image = SiglipText(model, tokenizer), SiglipImage(model, processor)
+    return EncoderPair(text, image, spec)
+
+
+def _load(options: SiglipOptions) -> tuple[Any, Any, Any]:
     import transformers
 
-    options = SiglipOptions.parse(spec.options, where="encoder siglip")
     models, tokenizers, processors = (
         cast("Any", kind)
         for kind in (
@@ -178,22 +197,23 @@ def build_siglip(spec: EncoderSpec) -> EncoderPair:
         )
     )
     name, revision = options.checkpoint, options.revision
-    try:
-        model, info = models.from_pretrained(
-            name,
-            **source(revision),
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-        tokenizer = tokenizers.from_pretrained(name, **source(revision), trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise ModelError(advice("SigLIP", name, error)) from error
+    model, info = models.from_pretrained(
+        name,
+        **source(revision),
+        use_safetensors=True,
+        dtype=torch.float32,
+        output_loading_info=True,
+    )
+    tokenizer = tokenizers.from_pretrained(name, **source(revision), trust_remote_code=False)
     check_whole("SigLIP", name, info)
-    try:
+    check_finite("SigLIP", name, model)
+    check_vocabulary("SigLIP", name, model.text_model.get_input_embeddings(), tokenizer)
+    if picture_settings(name, revision) is not None:
         processor = processors.from_pretrained(name, **source(revision))
-    except OSError:
+    else:
         _log.info("%s has no preprocessor_config.json; taking SigLIP's own values", name)
         side_px = model.config.vision_config.image_size
         processor = processors(size={"height": side_px, "width": side_px})
-    return EncoderPair(SiglipText(model, tokenizer), SiglipImage(model, processor), spec)
+    if processor.do_normalize:
+        check_normalization(name, processor.image_mean, processor.image_std)
+    return model, tokenizer, processor

@@ -11,7 +11,12 @@ __all__ = ["tokenize_texts"]
 
 
 def tokenize_texts(
-    tokenizer: Any, texts: Sequence[str], *, max_tokens: int, prefix: str = ""
+    tokenizer: Any,
+    texts: Sequence[str],
+    *,
+    max_tokens: int,
+    prefix: str = "",
+    split_special: bool = False,
 ) -> list[TokenizedText]:
     """Cuts texts into tokens; a text's do not depend on the others.
 
@@ -20,12 +25,21 @@ def tokenize_texts(
         texts: The texts; what is no Unicode in them (lone surrogates) is replaced.
         max_tokens: Tokens that are kept of a text, special ones included.
         prefix: What is put before each text; its tokens count, and get the offset (0, 0).
+        split_special: Whether a special token that somebody wrote, such as `<|endoftext|>`, is cut like any
+            other word. It changes what comes out, so it belongs into a fingerprint.
     """
     # some tokenizers fail on an empty list
     if not texts:
         return []
     plain = [prefix + text.encode("utf-8", "replace").decode() for text in texts]
-    out = tokenizer(plain, truncation=True, max_length=max_tokens, return_offsets_mapping=True, padding=False)
+    out = tokenizer(
+        plain,
+        truncation=True,
+        max_length=max_tokens,
+        return_offsets_mapping=True,
+        padding=False,
+        split_special_tokens=split_special,
+    )
     return [_tokenized(encoding, len(prefix)) for encoding in out.encodings]
 
 

@@ -16,21 +16,25 @@ sides' ratio, pads to a batch's largest picture, and samples and shuffles patche
 """
 
 import hashlib
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
-from crisislens.core.lines import first_line
 from crisislens.encoders.base import TokenizedText, freeze
-from crisislens.encoders.checkpoints import digest, how_to_get, hub_closed, source
+from crisislens.encoders.checkpoints import (
+    check_finite,
+    check_vocabulary,
+    checkpoint_errors,
+    digest,
+    hub_closed,
+    source,
+)
 from crisislens.encoders.tokenizing import tokenize_texts
 from crisislens.nn.joint import JointStates
 
@@ -84,12 +88,17 @@ class ViltJoint(nn.Module):
 
     def _as_it_is(self) -> str:
         vocabulary = hashlib.sha256(self._tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
-        facts = {"mean": self._mean.tolist(), "std": self._std.tolist(), "pooler": self.pooler}
+        facts: dict[str, object] = {
+            "mean": self._mean.tolist(),
+            "std": self._std.tolist(),
+            "pooler": self.pooler,
+            "special": "split",
+        }
         return fingerprint({"weights": digest(self.state_dict()), "tokenizer": vocabulary, **facts})
 
     def tokenize(self, texts: list[str]) -> list[TokenizedText]:
-        """Cuts texts into word pieces, each text by itself."""
-        return tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens)
+        """Cuts texts into word pieces, each text by itself; a special piece that somebody wrote is a word."""
+        return tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens, split_special=True)
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
         """Squeezes a picture into the square and normalizes it."""
@@ -152,45 +161,37 @@ def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = No
     """ViLT from a hub name or a local folder, frozen and in evaluation mode.
 
     Raises:
-        ModelError: If the checkpoint cannot be had or is not one of ViLT.
+        ModelError: If the checkpoint cannot be had, is damaged or is not one of ViLT.
     """
+    # around the encoder too, which asks the settings for its sizes
+    with checkpoint_errors("ViLT", checkpoint):
+        return _load(checkpoint, revision)
+
+
+def _load(checkpoint: str, revision: str | None) -> ViltJoint:
     import transformers
 
     models, tokenizers = (
         cast("Any", transformers.ViltModel),
         cast("Any", transformers.BertTokenizer),
     )
-    try:
-        model, info = models.from_pretrained(
-            checkpoint,
-            **source(revision),
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            attn_implementation="eager",
-        )
-        tokenizer = tokenizers.from_pretrained(checkpoint, **source(revision))
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(_advice(checkpoint, error)) from error
+    model, info = models.from_pretrained(
+        checkpoint,
+        **source(revision),
+        use_safetensors=True,
+        dtype=torch.float32,
+        output_loading_info=True,
+        attn_implementation="eager",
+    )
+    tokenizer = tokenizers.from_pretrained(checkpoint, **source(revision))
     missing = sorted(map(str, info["missing_keys"]))
     if other := [name for name in missing if not name.startswith("pooler.")]:
         raise ModelError(
             f"{checkpoint} lacks {len(other)} tensors of ViLT, such as {other[0]}; name a whole "
             "ViLT checkpoint"
         )
+    check_finite("ViLT", checkpoint, model)
+    check_vocabulary("ViLT", checkpoint, model.get_input_embeddings(), tokenizer)
     # the value of every published ViLT checkpoint
     half = (0.5, 0.5, 0.5)
     return ViltJoint(model, tokenizer, mean=half, std=half, pooler=not missing)
-
-
-def _advice(name: str, error: Exception) -> str:
-    reason = first_line(error)
-    if Path(name).is_dir():
-        return (
-            f"{name} is not a ViLT checkpoint with model.safetensors, config.json and a tokenizer "
-            f"({reason}); convert it or name another"
-        )
-    return (
-        f"ViLT checkpoint {name} cannot be had ({reason}); {how_to_get(name)}; "
-        "without one, copy its folder here and give the folder's path"
-    )

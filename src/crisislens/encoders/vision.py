@@ -10,28 +10,28 @@ compact encoder does it.
 """
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float, UInt8
 from PIL import Image
-from safetensors import SafetensorError
 from torch import Tensor
 
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
-from crisislens.core.lines import first_line
 from crisislens.encoders.base import ImageEncoder, freeze
 from crisislens.encoders.checkpoints import (
     automatic_model,
+    check_finite,
+    check_normalization,
     check_whole,
+    checkpoint_errors,
     digest,
-    how_to_get,
     hub_closed,
-    source,
+    picture_settings,
 )
 from crisislens.encoders.compact import EfficientNetImage
 
@@ -113,29 +113,31 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
     """
     if spec.checkpoint == _PACKAGED:
         return EfficientNetImage()
-    import transformers
-
-    mixin = cast("Any", transformers.image_processing_base.ImageProcessingMixin)
-    try:
+    with checkpoint_errors(
+        "ViT or ResNet",
+        spec.checkpoint,
+        parts="model.safetensors and config.json",
+        instead=", or take efficientnet-lite2, which comes with the package",
+    ):
         model, info = automatic_model(spec.checkpoint, spec.revision)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = first_line(error)
-        raise ModelError(
-            f"image encoder {spec.checkpoint} cannot be had ({reason}); "
-            f"{how_to_get(spec.checkpoint)}; without one, give the path of a folder with "
-            "model.safetensors and config.json, "
-            "or take efficientnet-lite2, which comes with the package"
-        ) from error
+        settings = picture_settings(spec.checkpoint, spec.revision)
     if model.config.model_type not in {"vit", "resnet"}:
         raise ModelError(
             f"image encoder {spec.checkpoint} is a {model.config.model_type}; name a ViT or a ResNet"
         )
     check_whole(str(model.config.model_type), spec.checkpoint, info, spare=("pooler.",))
-    try:
-        recipe, _ = mixin.get_image_processor_dict(spec.checkpoint, **source(spec.revision))
-    except OSError:
-        recipe = {}
-    mean, std = recipe.get("image_mean", [0.5] * 3), recipe.get("image_std", [0.5] * 3)
+    check_finite(str(model.config.model_type), spec.checkpoint, model)
+    config = model.config
+    if config.model_type == "vit" and not all(
+        isinstance(x, int) for x in (config.image_size, config.patch_size)
+    ):
+        raise ModelError(
+            f"image encoder {spec.checkpoint} cuts pictures of size {config.image_size} into patches of size "
+            f"{config.patch_size}; name one where both are one number, the side of a square"
+        )
+    settings = settings or {}
+    mean, std = settings.get("image_mean", [0.5] * 3), settings.get("image_std", [0.5] * 3)
+    check_normalization(spec.checkpoint, mean, std)
     if getattr(model, "pooler", None) is not None and model.config.model_type == "vit":
         model.pooler = None
     return CheckpointImage(name=Path(spec.checkpoint).name, model=model, mean=mean, std=std)

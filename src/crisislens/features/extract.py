@@ -4,12 +4,12 @@ loop is that of `crisislens.runs`; here stand the step and the ledger, whose chu
 A shard is written whole or not at all, then entered into the manifest; a process that is killed
 loses the shard that it was working on. When it is started again, shards whose SHA-256 is right and
 whose pictures can be found are kept, all others are made anew. Posts that two processes extract at
-once are extracted twice, with the same result. A post that breaks the encoders has no features and
-says so in its notes.
+once are extracted twice, with the same result, and what one has finished stays in the manifest that
+the other writes. A post that breaks the encoders has no features and says so in its notes.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from crisislens.core.files import atomic_write
 from crisislens.core.fingerprint import fingerprint_lines, sha256_of_file
 from crisislens.data.images import ImageLimits, resolve_image
 from crisislens.data.text import CleaningRules
-from crisislens.domain.assessment import FailedPost
+from crisislens.domain.assessment import FailedPost, Modality
 from crisislens.domain.post import Post
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.features.cache import CacheIdentity, CacheManifest, FeatureCache, shard_path
@@ -78,6 +78,8 @@ class EncodeRecipe:
         image_root: The folder of the photos, which every machine must see under this path.
         fingerprint: Of the encoder that it must be.
         device: Where the encoders run, as torch names it.
+        keep_tokens: The modalities whose token states are kept; those of the encoder that `extract` is
+            given.
     """
 
     encoders: EncoderSpec
@@ -86,6 +88,7 @@ class EncodeRecipe:
     image_root: Path
     fingerprint: str
     device: str = "cpu"
+    keep_tokens: tuple[Modality, ...] = ("text", "image")
 
     def __call__(self) -> EncodeStep:
         """Loads it.
@@ -96,7 +99,14 @@ class EncodeRecipe:
         # processes side by side fill the cores; on several threads the last bits depend on their number
         set_threads(1)
         pair = load_encoders(self.encoders).to(self.device)
-        step = EncodeStep(PostEncoder(pair, rules=self.rules, limits=self.limits, image_root=self.image_root))
+        encoder = PostEncoder(
+            pair,
+            rules=self.rules,
+            limits=self.limits,
+            image_root=self.image_root,
+            keep_tokens=self.keep_tokens,
+        )
+        step = EncodeStep(encoder)
         if (found := step.fingerprint()) != self.fingerprint:
             raise ModelError(
                 f"a worker made encoders with fingerprint {found}, and this command has {self.fingerprint}: "
@@ -174,13 +184,16 @@ class _Shards:
     def __init__(self, place: Path, identity: CacheIdentity) -> None:
         self.place, self.identity = place, identity
         self._digests: dict[int, str] = {}
+        self._lost: dict[int, str] = {}
         self._stored: set[int] = set()
 
     def start(self) -> int:
         """See `runs.ledger.Ledger`."""
         _sweep(self.place)
-        shards = _whole_shards(self.place, self.identity)
+        named = _named_shards(self.place)
+        shards = _whole_shards(self.place, self.identity, named)
         self._digests = {index: digest for index, (digest, _) in shards.items()}
+        self._lost = {index: digest for index, digest in named.items() if index not in shards}
         for _, shard in shards.values():
             self._stored.update(shard.stored_keys.tolist())
         return 0
@@ -218,11 +231,13 @@ class _Shards:
         return f"they are kept in {self.place}"
 
     def write_manifest(self) -> None:
-        """Writes which shards are whole."""
+        """Writes which shards are whole, those included that another process has made meanwhile."""
+        named = _named_shards(self.place)
+        others = {index: digest for index, digest in named.items() if self._lost.get(index) != digest}
         manifest = CacheManifest(
             key=self.identity.fingerprint(),
             identity=self.identity,
-            shards=dict(sorted(self._digests.items())),
+            shards=dict(sorted({**others, **self._digests}.items())),
         )
         atomic_write(self.place / "manifest.json", manifest.model_dump_json(indent=1) + "\n")
 
@@ -287,14 +302,20 @@ def _sweep(place: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def _whole_shards(place: Path, identity: CacheIdentity) -> dict[int, tuple[str, Shard]]:
-    """The shards of an earlier run that can be kept, with their digests."""
+def _named_shards(place: Path) -> dict[int, str]:
+    """The shards that the manifest names, with their digests; none where it cannot be read."""
     try:
-        manifest = CacheManifest.read(place)
+        return CacheManifest.read(place).shards
     except CacheError:
         return {}
+
+
+def _whole_shards(
+    place: Path, identity: CacheIdentity, named: Mapping[int, str]
+) -> dict[int, tuple[str, Shard]]:
+    """The shards of an earlier run that can be kept, with their digests."""
     whole: dict[int, tuple[str, Shard]] = {}
-    for index, digest in manifest.shards.items():
+    for index, digest in named.items():
         path = shard_path(place, index)
         if index < identity.shards() and path.is_file() and sha256_of_file(path) == digest:
             whole[index] = (digest, read_shard(path))

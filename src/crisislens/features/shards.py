@@ -106,10 +106,7 @@ def pack_shard(
     }
     for name in ("text_tokens", "text_pooled", "image_tokens", "image_pooled"):
         if not bool(tensors[name].isfinite().all()):
-            raise CacheError(
-                f"{name} hold values that {dtype} cannot; extract with token_dtype float32, or check the "
-                f"encoder"
-            )
+            raise CacheError(f"{name} hold values that {dtype} cannot; {_way_out(dtype)}check the encoder")
     # as JSON: metadata of safetensors are texts only
     metadata = {"ids": json.dumps(list(ids)), "notes": json.dumps(encoded.notes)}
     return save(tensors, metadata=metadata), frozenset(stored)
@@ -132,6 +129,13 @@ def read_shard(path: Path) -> Shard:
             f"{path} cannot be read as a shard of features ({error}); extract again, what is whole is kept"
         ) from error
     return Shard(ids=tuple(ids), notes=tuple(tuple(x) for x in notes), **tensors)
+
+
+def _way_out(dtype: TokenDtype) -> str:
+    """Where wider states can be asked for; there is nothing wider than float32."""
+    if dtype == "float32":
+        return ""
+    return 'extract with token_dtype float32 (in Python: `extract(…, token_dtype="float32")`), or '
 
 
 def _key(features: PostFeatures) -> int:

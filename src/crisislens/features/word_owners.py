@@ -11,7 +11,7 @@ A text of more than `MAX_WORDS` words, or of more tokens than the encoder reads,
 of whole words, after the end of a sentence if there is one in the window's second half.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -78,9 +78,10 @@ class WordCutter:
     def cut(self, text: str) -> list[WordWindow]:
         """The windows of a text; none where it has no word that is read."""
         spans = word_spans(text)
-        self._learn([text[start:end] for start, end in spans])
+        # not what the object remembers: another thread may have put its own words there meanwhile
+        known = self._learn([text[start:end] for start, end in spans])
         # links give no piece and are left out here, with their spans
-        words = [(span, pieces) for span in spans if (pieces := self._known[text[span[0] : span[1]]])]
+        words = [(span, pieces) for span in spans if (pieces := known[text[span[0] : span[1]]])]
         windows = []
         while words:
             size = self._fit(words, text)
@@ -88,15 +89,14 @@ class WordCutter:
             words = words[size:]
         return windows
 
-    def _learn(self, words: Sequence[str]) -> None:
-        """Tokenizes words that were not seen before."""
-        if len(self._known) > _REMEMBERED:
-            self._known = {}
-        new = [word for word in dict.fromkeys(words) if word not in self._known]
+    def _learn(self, words: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
+        """The pieces of these words and of others; words that were not seen before are tokenized."""
+        remembered = self._known
+        known = dict(remembered) if len(remembered) <= _REMEMBERED else {}
+        new = [word for word in dict.fromkeys(words) if word not in known]
         readable = [
             "" if is_link(word) else "@user" if is_mention(word) else clean_text(word, _RULES) for word in new
         ]
-        known = dict(self._known)
         for word, tokens in zip(new, self.encoder.tokenize(readable) if new else [], strict=True):
             pieces = [
                 token for token, (start, end) in zip(tokens.ids, tokens.offsets, strict=True) if end > start
@@ -104,6 +104,7 @@ class WordCutter:
             known[word] = tuple(pieces[: min(_PIECES, self._room)])
         # set whole, so that other threads never see half of it
         self._known = known
+        return known
 
     def _fit(self, words: Sequence[tuple[Span, tuple[int, ...]]], text: str) -> int:
         """How many of the next words make a window."""

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from crisislens.core.errors import InputError
 from crisislens.domain.assessment import Assessment
 from crisislens.report.flat import columns_of, row_of, spreadsheet_cell
 from crisislens.runs.files import part_of, take_place, writing
@@ -203,9 +204,13 @@ def assessments_table(assessments: Iterable[Assessment]) -> Any:
 
     Raises:
         DataError: If an assessment has tasks or classes that the first one does not have.
+        InputError: If it is one assessment and no list of them.
     """
     import pyarrow as pa
 
+    # it can be gone through, and gives its fields
+    if isinstance(assessments, Assessment):
+        raise InputError("one assessment was given, and a list of them makes a table; give [assessment]")
     held = list(assessments)
     columns = columns_of(held[0] if held else None)
     rows = [row_of(assessment, columns) for assessment in held]

@@ -24,7 +24,7 @@ from crisislens.store.posts import Posts
 from crisislens.store.queue import Queue, release_everything
 from crisislens.store.records import Health
 from crisislens.store.reviews import Reviews
-from crisislens.store.schema import check_version, upgrade_known
+from crisislens.store.schema import check_version, refuse_others, upgrade_known
 from crisislens.store.settings import Settings
 from crisislens.store.sources import DeadLetters, Sources
 from crisislens.store.statistics import Statistics
@@ -152,7 +152,10 @@ def open_store(
     file = database_file(address)
     if file is None and blobs is None:
         raise StoreError("PostgreSQL holds no photos; give the folder for them (--blobs FOLDER)")
-    if file is not None and not write and not file.is_file():
+    if file is not None and file.is_dir():
+        raise StoreError(f"{file} is a folder, and a store is a file; give one in it: {file / 'store.db'}")
+    # to connect would make an empty file
+    if file is not None and not (write and upgrade) and not file.is_file():
         raise StoreError(
             f"there is no store at {file}; crisislens serve or crisislens store upgrade makes one"
         )
@@ -169,6 +172,10 @@ def open_store(
 def _prepare(database: Database, *, upgrade_it: bool) -> None:
     """Makes or upgrades the tables, or refuses those of another version."""
     if upgrade_it:
+        if database.sqlite:
+            # first by a connection that only reads: one that writes changes how the file is written
+            with database.read() as connection:
+                refuse_others(connection)
         database.write(lambda tx: upgrade_known(tx.connection))
         if database.sqlite:
             # nobody can have outlived the one process that writes

@@ -61,11 +61,11 @@ class Blobs:
         return Photo(sha256=sha256, origin=origin, width=width, height=height, size=len(jpeg))
 
     def _encoded(self, data: bytes) -> tuple[bytes, int, int]:
-        # data.images reads files only, and checks their size first
-        with tempfile.NamedTemporaryFile(prefix="photo-", suffix=".bin") as file:
-            file.write(data)
-            file.flush()
-            picture = Image.fromarray(decode_image(Path(file.name), self.limits).pixels)
+        # data.images reads files only, and checks their size first; Windows opens none that is still written
+        with tempfile.TemporaryDirectory(prefix="photo-") as folder:
+            file = Path(folder) / "photo.bin"
+            file.write_bytes(data)
+            picture = Image.fromarray(decode_image(file, self.limits).pixels)
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=_QUALITY)
         return buffer.getvalue(), picture.width, picture.height

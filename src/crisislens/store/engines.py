@@ -8,6 +8,7 @@ https://sqlite.org/wal.html#walresetbug), so they are refused; `pysqlite3` bring
 """
 
 import sqlite3
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -75,10 +76,16 @@ def sqlite_module() -> ModuleType:
         module = sqlite3
     if module.sqlite_version_info < _SOUND_SQLITE:
         raise MissingExtraError(
-            f"SQLite {module.sqlite_version} can damage a store (it lacks the fix of 3.51.3); install a "
-            "sound one with: pip install 'crisislens[serve]'"
+            f"SQLite {module.sqlite_version} can damage a store (it lacks the fix of 3.51.3); {_sound_one()}"
         )
     return module
+
+
+def _sound_one() -> str:
+    # pysqlite3 has no packages for other systems
+    if sys.platform == "linux":
+        return "install a sound one with: pip install 'crisislens[serve]'"
+    return "use a Python that brings 3.51.3 or newer (its sqlite3.sqlite_version says which), or PostgreSQL"
 
 
 def engine_for(url: URL, *, write: bool, connections: int) -> Engine:

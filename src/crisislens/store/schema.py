@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from crisislens.core.errors import StoreError
 from crisislens.store.models import Base
@@ -21,6 +21,7 @@ __all__ = [
     "drift",
     "head",
     "ours",
+    "refuse_others",
     "upgrade",
     "upgrade_known",
     "version",
@@ -28,6 +29,9 @@ __all__ = [
 
 SEARCH_TABLE = "post_words"
 """SQLite's index of words; PostgreSQL has a column and an index of that name."""
+
+# Alembic's own; it stays, without a row, where a store is taken back to nothing
+_VERSIONS = "alembic_version"
 
 
 def ours(thing: Any, name: str | None, kind: str, _reflected: bool, _compare_to: object) -> bool:
@@ -68,17 +72,37 @@ def upgrade_known(connection: Connection) -> str:
     """Brings a store to this version, but for one of a newer crisislens; returns the version.
 
     Raises:
-        StoreError: If it is of a version that this crisislens does not know.
+        StoreError: If it is of a version that this crisislens does not know, or a file of SQLite that holds
+            tables of something else.
     """
-    found = version(connection)
-    if found is not None and found not in _steps()[1]:
-        raise _unknown(found)
+    found = refuse_others(connection)
     if connection.dialect.name != "sqlite":
         # several processes may start at once
         connection.execute(text("SELECT pg_advisory_xact_lock(7431019652)"))
     if found != head():
         upgrade(connection)
     return head()
+
+
+def refuse_others(connection: Connection) -> str | None:
+    """Looks, and writes nothing, whether a database may become a store or is one; returns its version.
+
+    Raises:
+        StoreError: If it is of a version that this crisislens does not know, or a file of SQLite that holds
+            tables of something else.
+    """
+    found = version(connection)
+    if found is not None and found not in _steps()[1]:
+        raise _unknown(found)
+    if found is None and connection.dialect.name == "sqlite":
+        # PostgreSQL's extensions bring tables of their own, so there others are no sign
+        others = sorted({*inspect(connection).get_table_names()} - {_VERSIONS})
+        if others:
+            raise StoreError(
+                f"the file holds tables of something else ({others[0]:.40}, say) and no store of crisislens; "
+                "nothing was written to it; name another file"
+            )
+    return found
 
 
 def downgrade(connection: Connection, to: str) -> None:
@@ -92,14 +116,12 @@ def check_version(connection: Connection) -> None:
     Raises:
         StoreError: If it is of another version, or none.
     """
-    found, wanted = version(connection), head()
+    found, wanted = refuse_others(connection), head()
     if found == wanted:
         return
     if found is None:
         raise StoreError("the database is empty; crisislens serve or crisislens store upgrade makes a store")
-    if found in _steps()[1]:
-        raise StoreError(f"the store is of version {found}, this is {wanted}; run: crisislens store upgrade")
-    raise _unknown(found)
+    raise StoreError(f"the store is of version {found}, this is {wanted}; run: crisislens store upgrade")
 
 
 def _unknown(found: str) -> StoreError:

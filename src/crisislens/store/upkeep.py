@@ -60,6 +60,7 @@ def backup(store: Store, folder: Path) -> dict[str, Any]:
 
     Raises:
         InputError: If the folder holds something, or the database is PostgreSQL, which has tools of its own.
+        StoreError: If the copy cannot be written or read.
     """
     if store.database.file is None:
         raise InputError(
@@ -108,6 +109,7 @@ def restore(folder: Path, file: Path, blobs: Path | None = None) -> dict[str, An
     Raises:
         InputError: If the folder is no whole backup, the file or a log of one that stood there is there
             already, or a process still writes a store of that name.
+        StoreError: If its database cannot be read.
     """
     try:
         held = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -148,25 +150,42 @@ def _put_back(folder: Path, file: Path, target: Path) -> None:
 
 def _copied(source: Path, target: Path) -> bool:
     """Links a photo, or copies it where links cannot be; photos never change, so a link is as good."""
-    if target.is_file():
+    if target.is_file() and not _cut(source, target):
         return True
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         target.hardlink_to(source)
     except OSError:
+        # under another name until it is whole: the next attempt would take half a photo for a whole one
+        part = target.with_name(f".{target.name}.part")
         try:
-            shutil.copyfile(source, target)
+            shutil.copyfile(source, part)
+            part.replace(target)
         except FileNotFoundError:
             return False
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
     return True
 
 
+def _cut(source: Path, target: Path) -> bool:
+    """Whether an earlier attempt left a part of a photo."""
+    return source.is_file() and source.stat().st_size != target.stat().st_size
+
+
 def _asked(file: Path, statement: str) -> list[Any]:
-    connection = sqlite_module().connect(f"file:{file}?mode=ro", uri=True)
+    driver = sqlite_module()
+    # as_uri quotes what would end the name, as # and ? do
+    address = f"{file.absolute().as_uri()}?mode=ro"
     try:
-        return list(connection.execute(statement).fetchall())
-    finally:
-        connection.close()
+        connection = driver.connect(address, uri=True)
+        try:
+            return list(connection.execute(statement).fetchall())
+        finally:
+            connection.close()
+    except driver.Error as error:
+        raise StoreError(f"{file} cannot be read ({error}); take another backup") from error
 
 
 def _named_photos(file: Path) -> Iterator[str]:
@@ -221,12 +240,16 @@ def _database_faults(connection: Connection) -> list[Finding]:
 
 def _photos(store: Store, *, mend: bool) -> list[Finding]:
     with store.database.read() as connection:
-        wanted = select(Media.sha256).where(Media.sha256.is_not(None)).distinct()
-        named = {str(name) for name in connection.execute(wanted).scalars()}
+        wanted = select(Media.sha256, func.max(Media.size)).where(Media.sha256.is_not(None))
+        sizes = {str(name): size for name, size in connection.execute(wanted.group_by(Media.sha256))}
+    named = set(sizes)
     kept = store.blobs.names()
     found = []
     if named - kept:
         found.append(Finding(f"{len(named - kept)} photos that posts name are not there"))
+    cut = [name for name in named & kept if not _as_long(store, name, sizes[name])]
+    if cut:
+        found.append(Finding(f"{len(cut)} photos that posts name are not whole"))
     limit = (datetime.now(UTC) - _ORPHAN_AGE).timestamp()
     # one that was just kept may be of a post that is on its way
     loose = [
@@ -237,6 +260,16 @@ def _photos(store: Store, *, mend: bool) -> list[Finding]:
             store.blobs.remove(name)
         found.append(Finding(f"{len(loose)} photos belong to no post", mended=mend))
     return found
+
+
+def _as_long(store: Store, name: str, size: int | None) -> bool:
+    """Whether a photo has the size that it was kept with, where that is known."""
+    try:
+        there = (store.blobs.folder / store.blobs.name(name)).stat().st_size
+    except FileNotFoundError:
+        # erased since its name was read
+        return True
+    return size is None or there == size
 
 
 def _recounted(

@@ -18,6 +18,7 @@ from crisislens.serve.pages.render import page, part
 from crisislens.serve.service import service_of
 from crisislens.serve.tables import FORMATS
 from crisislens.serve.task_views import asked_tasks
+from crisislens.store import listing
 from crisislens.store.records import PostDetail, PostRow, ReviewRow
 
 __all__ = ["router"]
@@ -41,6 +42,7 @@ def posts(request: Request, visitor: Viewer, wanted: Wanted) -> Response:
         items=items,
         after=f"/posts?{wanted.but(after=found.next)}" if found.next else "",
         query=query,
+        capped=listing.MOST_FOUND if service.store.posts.finds_too_many(wanted.filter.words) else 0,
         formats=FORMATS,
         **filter_form(service, wanted, "/posts", "time"),
     )

@@ -15,6 +15,8 @@ def upgrade() -> None:
             "CREATE VIRTUAL TABLE post_words USING fts5(text, content='post', content_rowid='id', "
             'tokenize="unicode61 remove_diacritics 2")'
         )
+        # posts that are there already
+        op.execute("INSERT INTO post_words (post_words) VALUES ('rebuild')")
         # words of erased posts are overwritten, as everything else of them
         op.execute("INSERT INTO post_words (post_words, rank) VALUES ('secure-delete', 1)")
         return

@@ -134,15 +134,32 @@ def test_rows_with_other_seeds_are_not_compared(one_row: OneRow, out: Path, tmp_
     run_grid(one_row("compact_text_only", more=SMALL, seeds=(0, 1)), out, cache=tmp_path / "cache")
     run_grid(one_row("compact_guided", more=SMALL), out, cache=tmp_path / "cache")
 
-    def compared() -> bool:
+    def compared(*, over_seeds: bool = False) -> bool:
         [table] = build_tables(
-            load_rows(CONFIGS, "table2"), read_bench_results(out / "results.jsonl"), [], out, resamples=50
+            load_rows(CONFIGS, "table2"),
+            read_bench_results(out / "results.jsonl"),
+            [],
+            out,
+            resamples=50,
+            over_seeds=over_seeds,
         )
         return next(line for line in table.rows if line.name == "compact_guided").comparison is not None
 
     assert not compared()
     run_grid(one_row("compact_guided", more=SMALL, seeds=(1,)), out, cache=tmp_path / "cache")
     assert compared()
+    assert compared(over_seeds=True)
+
+
+def test_one_seed_is_not_compared_over_seeds(one_row: OneRow, out: Path, tmp_path: Path) -> None:
+    for name in ("compact_text_only", "compact_guided"):
+        run_grid(one_row(name, more=SMALL), out, cache=tmp_path / "cache")
+    results = read_bench_results(out / "results.jsonl")
+    rows = load_rows(CONFIGS, "table2")
+    for over_seeds in (False, True):
+        [table] = build_tables(rows, results, [], out, resamples=50, over_seeds=over_seeds)
+        line = next(line for line in table.rows if line.name == "compact_guided")
+        assert (line.comparison is None) == over_seeds
 
 
 def test_what_other_code_finished_is_not_called_this_codes(
@@ -409,6 +426,9 @@ def test_bench_run_and_show_from_the_command_line(one_row: OneRow, tmp_path: Pat
     for text in texts.values():
         assert "mine" in text
         assert "CLIP + Wiki, Guided CA" in text
+    assert "intervals and p-values are over tweets alone: they say nothing of other seeds" in flat
+    both = runner.invoke(app, ["bench", "show", "table2", *common, "--resamples", "200", "--over-seeds"])
+    assert "intervals and p-values are over seeds and tweets" in re.sub(r"\s+", " ", both.output)
     # paired with its baseline: a difference with an interval and a corrected p
     record = next(r for r in csv.DictReader(io.StringIO(texts[".csv"])) if r["row"] == "my_late_fusion")
     assert float(record["gain_low"]) <= float(record["gain"]) <= float(record["gain_high"])

@@ -8,6 +8,7 @@ from scipy.stats import binom, t
 
 from crisislens.core.errors import InputError, NotRegisteredError
 from crisislens.evaluation.significance import holm, mcnemar, mean_interval, paired_bootstrap
+from crisislens.evaluation.two_way import two_way_difference
 
 
 def system(y: np.ndarray, skill: float, seed: int) -> np.ndarray:
@@ -75,6 +76,30 @@ def test_seeds_are_averaged_over_the_same_posts() -> None:
     assert found.high - found.low < single.high - single.low
 
 
+def test_draws_of_seeds_are_those_of_the_two_way_bootstrap() -> None:
+    y = labels()
+    a = [system(y, skill, s) for s, skill in enumerate((0.7, 0.8, 0.9, 0.95))]
+    b = [system(y, 0.8, s + 10) for s in range(4)]
+    posts = paired_bootstrap(y, a, b, "accuracy", resamples=4000)
+    both = paired_bootstrap(y, a, b, "accuracy", resamples=4000, over_seeds=True)
+    right = [np.stack([p.argmax(1) == y for p in rows]).astype(float) for rows in (a, b)]
+    expected = two_way_difference("accuracy", *right, resamples=4000)
+    assert both.difference == pytest.approx(expected.difference)
+    assert both.low == pytest.approx(expected.low, abs=0.01)
+    assert both.high == pytest.approx(expected.high, abs=0.01)
+    # trainings that lie far apart are no evidence of the next one
+    assert both.high - both.low > 1.3 * (posts.high - posts.low)
+    assert both.detectable > posts.detectable
+
+
+def test_equal_seeds_add_nothing() -> None:
+    y = labels()
+    a, b = [system(y, 0.9, 0)] * 3, [system(y, 0.8, 1)] * 3
+    posts = paired_bootstrap(y, a, b, resamples=300)
+    both = paired_bootstrap(y, a, b, resamples=300, over_seeds=True)
+    assert (both.low, both.high) == pytest.approx((posts.low, posts.high))
+
+
 def test_clusters_widen_the_interval_of_copied_posts() -> None:
     y = np.repeat(labels(100), 4)
     a, b = (
@@ -133,6 +158,16 @@ def test_holm_is_never_below_raw_nor_above_bonferroni(p: dict[str, float]) -> No
             "did you mean 'accuracy'",
         ),
         (lambda: mean_interval([]), InputError, "no values"),
+        (
+            lambda: paired_bootstrap(labels(2), [np.eye(2)] * 2, np.eye(2), over_seeds=True),
+            InputError,
+            "the systems have 2 and 1; give as many of both",
+        ),
+        (
+            lambda: paired_bootstrap(labels(2), np.eye(2), np.eye(2), over_seeds=True),
+            InputError,
+            "at least 2",
+        ),
     ],
 )
 def test_says_what_does_not_fit(call: object, error: type[Exception], message: str) -> None:

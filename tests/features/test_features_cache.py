@@ -95,7 +95,8 @@ def test_what_float16_cannot_hold_is_refused(
     with torch.no_grad():
         pair.image.cells.weight.mul_(1e6)
     with pytest.raises(
-        CacheError, match="image_tokens hold values that float16 cannot; extract with token_dtype float32"
+        CacheError,
+        match=r"image_tokens of .* hold values that float16 cannot; extract with token_dtype float32",
     ):
         make(posts, make_encoder(pair, root), caches)
 

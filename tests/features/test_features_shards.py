@@ -108,8 +108,9 @@ def test_what_half_precision_cannot_hold_is_refused(field: str, value: float) ->
     features = post(1, A)
     tensor = getattr(features, field)
     tensor[0, 0] = value
-    with pytest.raises(CacheError, match=f"{field} hold values that float16 cannot; extract with"):
-        pack_shard(["a"], encoded(features), widths=WIDTHS, dtype="float16", elsewhere=())
+    whose = re.escape(f"{field} of 1 of 2 posts (the first: b) hold values that float16 cannot; extract with")
+    with pytest.raises(CacheError, match=whose):
+        pack_shard(["a", "b"], encoded(post(1), features), widths=WIDTHS, dtype="float16", elsewhere=())
 
 
 def test_nothing_wider_than_float32_is_advised() -> None:
@@ -118,7 +119,10 @@ def test_nothing_wider_than_float32_is_advised() -> None:
     features.text_tokens[0, 0] = float("nan")
     for dtype, advice in (
         ("float16", 'float32 (in Python: `extract(…, token_dtype="float32")`), or check the encoder'),
-        ("float32", "text_tokens hold values that float32 cannot; check the encoder"),
+        (
+            "float32",
+            "text_tokens of 1 of 1 posts (the first: a) hold values that float32 cannot; check the encoder",
+        ),
     ):
         with pytest.raises(CacheError, match=re.escape(advice)):
             pack_shard(["a"], encoded(features), widths=WIDTHS, dtype=dtype, elsewhere=())  # type: ignore[arg-type]

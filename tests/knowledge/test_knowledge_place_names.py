@@ -233,3 +233,45 @@ def test_the_locale_does_not_matter() -> None:
         timeout=60,
     )
     assert json.loads(done.stdout) == ["Doña Ana County", "Adıyaman"]
+
+
+@pytest.mark.parametrize(
+    ("text", "admin"),
+    [
+        # Tanauan in Batangas has four times the people, and is 500 km away
+        ("We are in Tanauan near Tacloban and need water", "08"),
+        ("Tacloban and Tanauan are under water", "08"),
+        ("We are in Tanauan and need water", "40"),
+        ("Marysville is burning, we drive to Seattle", "WA"),
+    ],
+)
+def test_of_towns_of_one_name_the_one_beside_a_named_city_is_meant(
+    text: str, admin: str, gazetteer: Gazetteer
+) -> None:
+    towns = [
+        m for m in find_places(Post(id="1", text=text), gazetteer) if m.text in ("Tanauan", "Marysville")
+    ]
+    assert [m.place.admin for m in towns] == [admin]
+
+
+def test_a_village_counts_beside_a_city(gazetteer: Gazetteer) -> None:
+    # 7,000 inhabitants: alone it may be any word
+    assert named("Flooding in Tolosa near Tacloban, send boats", gazetteer) == ["Tolosa, PH", "Tacloban, PH"]
+
+
+@pytest.mark.parametrize(
+    ("text", "country"),
+    [
+        # each has a small namesake in the country of the other name, a few km from it
+        ("Melbourne sends help to Palm Bay", "AU"),
+        ("Brisbane sends help to Redwood City", "AU"),
+        ("Bogota sends help to New Rochelle", "CO"),
+    ],
+)
+def test_a_household_name_is_not_taken_for_a_village(text: str, country: str, gazetteer: Gazetteer) -> None:
+    assert find_places(Post(id="1", text=text), gazetteer)[0].place.country == country
+
+
+def test_a_code_with_dots_is_a_city_or_a_state(gazetteer: Gazetteer) -> None:
+    assert named("A fire in L.A. tonight", gazetteer) == ["Los Angeles, US"]
+    assert named("Shreveport, L.A., is dark", gazetteer) == ["Shreveport, US", "Louisiana, US"]

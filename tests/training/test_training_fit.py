@@ -14,7 +14,7 @@ import pytest
 import torch
 from training_cases import small_run, telling_posts
 
-from crisislens.core.errors import CacheError, ConfigError, ModelError
+from crisislens.core.errors import CacheError, ConfigError, InputError, ModelError
 from crisislens.data.labeled import LabeledData
 from crisislens.domain.task import Label, Task, own_task
 from crisislens.evaluation.calibration import softmax
@@ -114,6 +114,23 @@ def test_ctrl_c_is_an_interrupt_and_stays_one(
     with pytest.raises(KeyboardInterrupt):
         fit(run, out=tmp_path, cache=features, data=crisis, on_epoch=interrupt)
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_seed_has_one_training_at_a_time(
+    run: RunConfig, crisis: LabeledData, features: Path, tmp_path: Path
+) -> None:
+    def again(record: EpochRecord) -> None:
+        busy = (
+            "another training is writing into .*seed-0; wait until it is done, or give another --out or name"
+        )
+        with pytest.raises(InputError, match=busy):
+            fit(run, out=tmp_path, cache=features, data=crisis, overwrite=True)
+        raise Killed
+
+    with pytest.raises(Killed):
+        fit(run, out=tmp_path, cache=features, data=crisis, on_epoch=again)
+    # the system has let go of it, and what was refused took nothing away
+    assert fit(run, out=tmp_path, cache=features, data=crisis, resume=True).history[0].epoch == 1
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from command_line import Command
-from crisislens.core.errors import CacheError, ConfigError, DataError, ModelError
+from crisislens.core.errors import CacheError, ConfigError, DataError, InputError, ModelError
 from crisislens.data.images import ImageLimits
 from crisislens.data.marked_rationales import AnnotatedText, find_snippets
 from crisislens.domain.post import Post
@@ -173,6 +173,9 @@ def test_a_killed_run_goes_on_over_its_own_posts_alone(tmp_path: Path) -> None:
         pass
 
     def stop(epoch: int) -> None:
+        # two at once would write into one checkpoint
+        with pytest.raises(InputError, match=r"another training is writing into .*seed-0; wait"):
+            fit_joint(run, seed=0, out=tmp_path, cache=tmp_path, overwrite=True)
         raise Killed
 
     def told(epoch: int) -> None:

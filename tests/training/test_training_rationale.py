@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from command_line import Command
-from crisislens.core.errors import CacheError, ConfigError, DataError, NotRegisteredError
+from crisislens.core.errors import CacheError, ConfigError, DataError, InputError, NotRegisteredError
 from crisislens.data.marked_rationales import AnnotatedText, find_snippets
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.encoders.compact import MINILM_WEIGHTS
@@ -187,6 +187,24 @@ def test_a_run_that_is_there_is_kept_and_never_replaced_unasked(
     (folder / "scores.json").write_text("{")
     with pytest.raises(CacheError, match="--overwrite"):
         fit_rationales(run, seed=1, out=out, resume=True)
+
+
+def test_a_seed_has_one_training_at_a_time(
+    run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run, out = RationaleRun.load(run_file), tmp_path / "runs"
+    refused = []
+
+    def again(epoch: int) -> None:
+        with pytest.raises(InputError, match=r"another training is writing into .*seed-1; wait") as found:
+            fit_rationales(run, seed=1, out=out, overwrite=True)
+        refused.append(found)
+
+    fit_rationales(run, seed=1, out=out, progress=again)
+    assert refused
+    # the system has let go of it
+    fit_rationales(run, seed=1, out=out, overwrite=True)
 
 
 def test_the_command_refuses_before_it_trains(crisislens: Command, run_file: Path, tmp_path: Path) -> None:

@@ -52,9 +52,11 @@ def compare_with_baselines(
     root: Path,
     resamples: int,
     margin: float = MARGIN,
+    *,
+    over_seeds: bool = False,
 ) -> dict[str, BaselineComparison]:
     """Each row beside its baseline, where both ran with the same seeds on the same posts and their
-    predictions are still there.
+    predictions are still there; `over_seeds`, where these are two at least.
     """
     pairs: dict[str, str] = {}
     for name, row in rows.items():
@@ -69,6 +71,9 @@ def compare_with_baselines(
         # a mean over three seeds beside one over five would compare luck as well
         if [r.seed for r in there[name]] != [r.seed for r in there[base]]:
             continue
+        # one training tells nothing of others
+        if over_seeds and len(mine) < 2:
+            continue
         first = mine[0]
         found[name] = paired_bootstrap(
             first.y,
@@ -78,6 +83,7 @@ def compare_with_baselines(
             clusters=first.tweets,
             resamples=resamples,
             margin=margin,
+            over_seeds=over_seeds,
         )
     # Holm over all comparisons of the setting: one of twenty would be clear by chance
     corrected = holm({name: d.p_value for name, d in found.items()})

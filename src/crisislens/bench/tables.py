@@ -3,15 +3,15 @@ that it is compared with.
 
 Ours is the mean over seeds with its t interval. A comparison is of all seeds of two rows on the
 same test posts: the difference of weighted F1 with a 95 % interval from a paired bootstrap over
-tweets, its p-value after Holm's correction over all comparisons of the setting, the smallest
-difference that it could have shown, and whether it is shown to be smaller than one that matters
-(`evaluation.power`). A published
-number stands only in the setting that it was published for; the paper gives no interval, so a
-difference has none of its own, and the test split's own noise is printed with the setting.
+tweets, or over seeds and tweets where that is asked for, its p-value after Holm's correction over
+all comparisons of the setting, the smallest difference that it could have shown, and whether it is
+shown to be smaller than one that matters (`evaluation.power`). A published number stands only in
+the setting that it was published for; the paper gives no interval, so a difference has none of its
+own, and the test split's own noise is printed with the setting.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,6 +95,7 @@ def build_tables(
     *,
     resamples: int = _RESAMPLES,
     margin: float = MARGIN,
+    over_seeds: bool = False,
 ) -> list[SettingTable]:
     """One table a setting that any row ran in or was blocked in.
 
@@ -106,13 +107,17 @@ def build_tables(
         root: The folder that results name theirs from.
         resamples: Of the paired bootstraps.
         margin: The smallest difference that matters, a share.
+        over_seeds: Whether seeds are drawn as well as tweets, see `evaluation.significance`; rows with one
+            seed are then compared with none.
     """
     by_cell = _latest(results, rows)
     reasons = {(b.setting, b.row): b.reason for b in blocked}
     # a setting has its table although all of it was blocked: the reasons are worth reading
     seen = {setting for setting, _ in (*by_cell, *reasons)}
     settings = [setting for setting in SETTINGS if setting in seen]
-    return [_setting(s, rows, by_cell, reasons, root, resamples, margin) for s in settings]
+    return [
+        _setting(s, rows, by_cell, reasons, root, resamples, margin, over_seeds=over_seeds) for s in settings
+    ]
 
 
 def _latest(
@@ -146,9 +151,11 @@ def _setting(
     root: Path,
     resamples: int,
     margin: float,
+    *,
+    over_seeds: bool,
 ) -> SettingTable:
     there = {name: by_cell[setting, name] for name in rows if (setting, name) in by_cell}
-    compared = compare_with_baselines(rows, there, root, resamples, margin)
+    compared = compare_with_baselines(rows, there, root, resamples, margin, over_seeds=over_seeds)
     lines = [
         _line(setting, name, row, there.get(name, []), compared.get(name), reasons.get((setting, name), ""))
         for name, row in rows.items()
@@ -165,7 +172,7 @@ def _setting(
         with_photo=everyone[0].with_photo if everyone else {},
         noise=100 * 1.96 * (accuracy * (1 - accuracy) / n) ** 0.5 if n else 0.0,
         codes=tuple(sorted({r.code for r in everyone})),
-        caveats=tuple(_caveats(setting, everyone)),
+        caveats=(*_caveats(setting, everyone), *_drawn(compared, over_seeds=over_seeds)),
     )
 
 
@@ -190,6 +197,15 @@ def _caveats(setting: str, results: Sequence[BenchResult]) -> list[str]:
             "results of different states of the code stand together; run into another --out for one state"
         )
     return notes
+
+
+def _drawn(compared: Mapping[str, BaselineComparison], *, over_seeds: bool) -> list[str]:
+    """What the comparisons of a setting hold for; a reader cannot see it from an interval."""
+    if not compared:
+        return []
+    if over_seeds:
+        return ["intervals and p-values are over seeds and tweets"]
+    return ["intervals and p-values are over tweets alone: they say nothing of other seeds"]
 
 
 def _line(

@@ -119,6 +119,14 @@ def show_table2(
         float,
         typer.Option(help="The smallest difference that matters, in points; name it before you look."),
     ] = 1.0,
+    over_seeds: Annotated[
+        bool,
+        typer.Option(
+            "--over-seeds",
+            help="Draw seeds as well as tweets, so that intervals hold for other trainings too; five seeds "
+            "or more are needed for that to mean much.",
+        ),
+    ] = False,
 ) -> None:
     """Table 2 of arXiv 2507.05165: show published, ours and the difference, with intervals and
     paired tests; the same as files with --write.
@@ -140,7 +148,15 @@ def show_table2(
     results, blocked = read_bench_results(folder / "results.jsonl"), read_blocked(folder)
     if not results and not blocked:
         raise InputError(f"{folder} holds no results; run `crisislens bench run {NAME} --out {out}` first")
-    tables = build_tables(rows, results, blocked, folder, resamples=resamples, margin=margin / 100)
+    tables = build_tables(
+        rows,
+        results,
+        blocked,
+        folder,
+        resamples=resamples,
+        margin=margin / 100,
+        over_seeds=over_seeds,
+    )
     for one in tables:
         table(f"{NAME}, {one.setting}", list(COLUMNS), [list(cells(line)) for line in one.rows])
         for note in one.caveats:

@@ -10,7 +10,10 @@ the second because $d^* - d$ has about the distribution that $d$ would have if t
 difference. Beside them stand the smallest difference that could have been shown and a test of
 whether the difference is smaller than one that would matter (`power`): "no difference was shown"
 must not be read as "there is none". Several seeds of a system are several rows, and $S$ is their
-mean: the seeds at hand are compared, and only posts are drawn.
+mean: the seeds at hand are compared, and only posts are drawn. With `over_seeds` seeds are drawn as
+well, $S^* = \frac{1}{k} \sum_i u_i S_i^*$ with $u \sim \operatorname{Multinomial}(k, 1/k)$ of the $k$
+seeds that both systems were trained with, and what is found holds for other trainings too (`two_way`
+does so for scores that are means over posts).
 
 McNemar, exact: of the posts that only one system gets right, the share that $a$ gets is a coin's if
 neither is better,
@@ -131,6 +134,7 @@ def paired_bootstrap(
     resamples: int = 10_000,
     seed: int = 0,
     margin: float = MARGIN,
+    over_seeds: bool = False,
 ) -> PairedDifference:
     """Compares two systems on the same posts.
 
@@ -148,9 +152,10 @@ def paired_bootstrap(
         resamples: How many resamples; the least p-value is 1 / (resamples + 1).
         seed: Seed of the resamples.
         margin: The smallest difference that matters, see `power`.
+        over_seeds: Whether seeds are drawn as well; the two systems' are then pairs, in the same order.
 
     Raises:
-        InputError: If the arguments do not fit together.
+        InputError: If the arguments do not fit together, or fewer than two seeds are to be drawn.
         NotRegisteredError: If there is no such metric.
     """
     score = SCORES[metric]
@@ -162,7 +167,13 @@ def paired_bootstrap(
     # every post a cluster of its own is the plain bootstrap
     together = np.arange(len(y)) if clusters is None else clusters
     systems = [_rows(p_a), _rows(p_b)]
-    first, second = _scores(y, systems, score, together, resamples, seed)
+    seeds = [len(rows) for rows in systems]
+    if over_seeds and (seeds[0] != seeds[1] or seeds[0] < 2):
+        raise InputError(
+            f"seeds are to be drawn, and the systems have {seeds[0]} and {seeds[1]}; give as many of both, "
+            f"at least 2"
+        )
+    first, second = _scores(y, systems, score, together, resamples, seed, over_seeds=over_seeds)
     return paired_difference(metric, first, second, margin=margin)
 
 
@@ -267,10 +278,13 @@ def _scores(
     clusters: Shaped[np.ndarray, " s"],
     resamples: int,
     seed: int,
+    *,
+    over_seeds: bool,
 ) -> list[Drawn]:
     """For each system the mean score over its seeds, as it is and over resamples, which are drawn
     once for all.
     """
+    weights = _seed_weights(len(systems[0]), resamples, seed) if over_seeds else None
     counts = []
     for p in (p for rows in systems for p in rows):
         c = p.shape[1]
@@ -284,5 +298,12 @@ def _scores(
         c = [p.shape[1] for p in rows]
         observed = [float(score(next(whole).sum(0).reshape(k, k))) for k in c]
         again = [score(next(drawn).reshape(-1, k, k)) for k in c]
-        found.append((float(np.mean(observed)), np.asarray(np.mean(again, axis=0))))
+        found.append((float(np.mean(observed)), np.average(again, axis=0, weights=weights)))
     return found
+
+
+def _seed_weights(k: int, resamples: int, seed: int) -> Float[np.ndarray, "k r"]:
+    """How often each of k seeds is drawn, resample by resample."""
+    # a stream of its own: the draws of posts stay those of a comparison of the seeds at hand
+    random = np.random.default_rng([seed, k])
+    return random.multinomial(k, [1 / k] * k, size=resamples).T.astype(np.float64)

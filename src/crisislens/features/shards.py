@@ -106,7 +106,10 @@ def pack_shard(
     }
     for name in ("text_tokens", "text_pooled", "image_tokens", "image_pooled"):
         if not bool(tensors[name].isfinite().all()):
-            raise CacheError(f"{name} hold values that {dtype} cannot; {_way_out(dtype)}check the encoder")
+            whose = _beyond(ids, features, name, dtype)
+            raise CacheError(
+                f"{name} of {whose} hold values that {dtype} cannot; {_way_out(dtype)}check the encoder"
+            )
     # as JSON: metadata of safetensors are texts only
     metadata = {"ids": json.dumps(list(ids)), "notes": json.dumps(encoded.notes)}
     return save(tensors, metadata=metadata), frozenset(stored)
@@ -129,6 +132,19 @@ def read_shard(path: Path) -> Shard:
             f"{path} cannot be read as a shard of features ({error}); extract again, what is whole is kept"
         ) from error
     return Shard(ids=tuple(ids), notes=tuple(tuple(x) for x in notes), **tensors)
+
+
+def _beyond(ids: Sequence[str], features: Sequence[PostFeatures], name: str, dtype: TokenDtype) -> str:
+    """Whose states a type of number cannot hold: how many posts, and the first of them by its id."""
+    # pooled vectors are stored as they are
+    stored = torch.float32 if name.endswith("pooled") else _DTYPES[dtype]
+    states = [getattr(one, name) for one in features]
+    found = [
+        i
+        for i, state in zip(ids, states, strict=True)
+        if state is not None and not bool(state.to(stored).isfinite().all())
+    ]
+    return f"{len(found)} of {len(ids)} posts (the first: {found[0]})"
 
 
 def _way_out(dtype: TokenDtype) -> str:

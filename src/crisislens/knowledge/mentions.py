@@ -9,8 +9,9 @@ b_g\big).$$
 
 Confidence is the product. Weights were set by hand on development halves
 (`benchmarks/gazetteer.py`, `benchmarks/places_on_crisis_posts.py`); no paper's. Names of cities
-below 15,000 inhabitants count only beside a region that they lie in, and a city that lies in none
-of the countries that the post names counts less.
+below 15,000 inhabitants count only beside a region that they lie in or within 50 km of a larger city
+that the post names for certain, and a city that lies in none of the countries that the post names counts
+less.
 """
 
 import math
@@ -23,7 +24,7 @@ from crisislens.domain.place import GeoLocation, Place, PlaceAlternative, PlaceM
 from crisislens.domain.post import Post
 from crisislens.knowledge.coordinates import own_point
 from crisislens.knowledge.gazetteer import Gazetteer
-from crisislens.knowledge.readings import Context, anchors_of, readings
+from crisislens.knowledge.readings import Context, anchors_of, beside, readings
 from crisislens.knowledge.spans import Span, contains, known_tag, name_spans
 from crisislens.knowledge.storms import storm_basin, storm_names
 from crisislens.knowledge.tokens import Word, split_words
@@ -127,6 +128,9 @@ def _evidence(span: Span, best: Place, context: Context) -> float:
     around = [place for place in context.regions if place is not best]
     if any(contains(region, best) for region in around):
         return span.evidence + 1.5
+    if beside(best, context.anchors, least=_SMALL):
+        # also where it is small: a village is told of by the town next to it
+        return span.evidence + 0.75
     if best.kind != "city" or best.population >= _LARGE:
         return span.evidence
     # a small place counts less, and less again where the post is about another country

@@ -8,6 +8,10 @@ with $n_g$ inhabitants and $b_g$ the sum of: the kind of place; a state or count
 countries and divisions that the post names anywhere, or that the name of its event holds; places
 near by that only one place is called like; the post's own coordinates; and the sea whose storms are
 called hurricanes, typhoons or cyclones.
+
+Who names a town beside another one mostly means the one next to it: of 224 pairs of towns that
+people resolved in one post (IDRISI-D, development half), 39 % lie within 50 km of each other and 85
+% within 300; of two towns of one name hardly any lie so near to a third.
 """
 
 import math
@@ -21,11 +25,14 @@ from crisislens.knowledge.coordinates import distance_km
 from crisislens.knowledge.spans import Span, contains
 from crisislens.knowledge.tokens import Word
 
-__all__ = ["Context", "anchors_of", "readings"]
+__all__ = ["Context", "anchors_of", "beside", "readings"]
 
 _ENGLISH = frozenset({"US", "GB", "CA", "AU", "NZ", "IE"})
 _BETWEEN = re.compile(r"[\s,#.]*")
 _NEAR_KM = 300.0
+_BESIDE_KM = 50.0
+# whoever writes Melbourne or Birmingham beside a town means the large one, unless the post says otherwise
+_HOUSEHOLD_NAME = 1_000_000
 _SMALLEST = 1_000
 # people mean the city, where its division is called like it
 _NAMESAKE = 100_000
@@ -137,8 +144,11 @@ def _score(
         b += 3.0
     b += _of_regions(place, others, context.filed)
     if others and place.kind == "city":
-        # falls to a third within 300 km of the nearest certain place
-        b += 1.5 * max(math.exp(-_apart(place, anchor) / _NEAR_KM) for anchor in others)
+        # fall to a third within 300 and 50 km of the nearest certain place
+        km = min(_apart(place, anchor) for anchor in others)
+        b += 1.5 * math.exp(-km / _NEAR_KM)
+        if span.places[0].population < _HOUSEHOLD_NAME:
+            b += 4.0 * math.exp(-km / _BESIDE_KM)
     if context.point is not None and place.lat is not None and place.lon is not None:
         b += 6.0 * math.exp(-distance_km(place.lat, place.lon, *context.point) / _NEAR_KM)
     return b
@@ -154,6 +164,21 @@ def _of_regions(place: Place, others: Sequence[Place], filed: Sequence[Place]) -
     if place.kind == "country" and any(contains(place, anchor) for anchor in others):
         b += 2.0
     return b
+
+
+def beside(place: Place, anchors: Sequence[Place], *, least: int) -> bool:
+    """Whether a city lies within 50 km of another one that the post names for certain.
+
+    Arguments:
+        place: The place; what is no city is beside none.
+        anchors: What the post names for certain.
+        least: The inhabitants that the other one has at least: two words that are villages by chance
+            must not vouch for each other.
+    """
+    if place.kind != "city":
+        return False
+    towns = [a for a in anchors if a.kind == "city" and a.population >= least and a.id != place.id]
+    return any(_apart(place, town) < _BESIDE_KM for town in towns)
 
 
 def _holds_namesake(region: Place, places: Sequence[Place]) -> bool:

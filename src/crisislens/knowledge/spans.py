@@ -33,6 +33,8 @@ _PROVINCES = {
     "NT": "state:CA.13",
     "NU": "state:CA.14",
 }
+# with dots it is a city's short name, as long as it stands behind no place of Louisiana
+_DOTTED = {"LA": "city:5368361"}
 _POSSESSIVE_LEAST = 300_000
 _SHORTEST_POSSESSIVE = 5
 
@@ -166,7 +168,7 @@ def _without_s(key: str, gazetteer: Gazetteer) -> tuple[str, tuple[Place, ...]]:
 
 def _code(words: Sequence[Word], at: int, gazetteer: Gazetteer, spans: Sequence[Span]) -> tuple[Place, ...]:
     """The state of a postal code such as TX or N.C.,
-    where it is one for certain or stands behind a name.
+    where it is one for certain or stands behind a name; or the city that is written like one.
     """
     word = words[at]
     code = word.text.replace(".", "")
@@ -183,6 +185,9 @@ def _code(words: Sequence[Word], at: int, gazetteer: Gazetteer, spans: Sequence[
         return (state,)
     if not code.isupper():
         return ()
+    city = gazetteer.get(_DOTTED.get(code, "")) if dotted else None
+    if city is not None:
+        return (city,)
     if dotted or lower not in cue_words("ambiguous_codes"):
         return (state,)
     before = words[at - 1].text.lower() if at and word.joins else ""

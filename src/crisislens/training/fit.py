@@ -37,7 +37,7 @@ from crisislens.training.predict import predict
 from crisislens.training.recipe import Trained
 from crisislens.training.records import write_artifact, write_predictions
 from crisislens.training.result import RunResult, read_result
-from crisislens.training.starting import check_free, check_run, open_folder, run_folder
+from crisislens.training.starting import check_free, check_run, open_folder, run_folder, sole_training
 from crisislens.training.tuning import open_network
 
 __all__ = ["RunResult", "fit", "run_folder"]
@@ -87,31 +87,34 @@ def fit(
     check_folder(folder, "--out")
     if prepared is None or run.mode != "frozen":
         check_folder(cache, "--cache")
-    # the caller's random numbers are none of our business
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        result = _fitted(
-            run,
-            seed,
+    with sole_training(folder):
+        # the caller's random numbers are none of our business
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            result = _fitted(
+                run,
+                seed,
+                data,
+                folder,
+                cache,
+                prepared,
+                knowledge,
+                resume=resume,
+                on_features=on_features,
+                on_epoch=on_epoch,
+            )
+        write_predictions(
+            folder / "predictions.parquet",
             data,
-            folder,
-            cache,
-            prepared,
-            knowledge,
-            resume=resume,
-            on_features=on_features,
-            on_epoch=on_epoch,
+            result.logits,
+            result.test.temperature,
+            result.abstention.threshold,
         )
-    write_predictions(
-        folder / "predictions.parquet",
-        data,
-        result.logits,
-        result.test.temperature,
-        result.abstention.threshold,
-    )
-    # last: where it stands, the run is finished
-    atomic_write(folder / "metrics.json", json.dumps(result.metrics(), indent=1, ensure_ascii=False) + "\n")
-    # a run that is killed before this has its result, and a checkpoint that nobody reads
-    (folder / "checkpoint.ckpt").unlink(missing_ok=True)
+        # last: where it stands, the run is finished
+        atomic_write(
+            folder / "metrics.json", json.dumps(result.metrics(), indent=1, ensure_ascii=False) + "\n"
+        )
+        # a run that is killed before this has its result, and a checkpoint that nobody reads
+        (folder / "checkpoint.ckpt").unlink(missing_ok=True)
     return result
 
 

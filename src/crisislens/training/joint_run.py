@@ -61,7 +61,13 @@ from crisislens.training.rationale_joint import (
 )
 from crisislens.training.rationale_run import RationaleSources, has_key, read_rationale_sources
 from crisislens.training.sections import AbstentionConfig
-from crisislens.training.starting import check_kept, check_scores, clear_seed, kept_scores
+from crisislens.training.starting import (
+    check_kept,
+    check_scores,
+    clear_seed,
+    kept_scores,
+    sole_training,
+)
 
 __all__ = ["JointRun", "check_joint_seeds", "fit_joint", "is_joint_run"]
 
@@ -235,6 +241,7 @@ def fit_joint(
         DataError: If a source cannot be read or nothing in it is marked.
         ConfigError: If the device is not there.
         ModelError: If the checkpoint belongs to another run, or an encoder cannot be had.
+        InputError: If another training is writing into the seed's folder.
     """
     folder = out / run.name / f"seed-{seed}"
     kept = kept_scores(folder, LEFT, resume=resume, overwrite=overwrite)
@@ -246,6 +253,23 @@ def fit_joint(
     check_folder(folder, "--out")
     if read.pairs is not None:
         check_folder(cache, "--cache")
+    goes_on = resume and not overwrite
+    with sole_training(folder):
+        return _fitted(run, read, seed, folder, cache, mark, goes_on=goes_on, progress=progress)
+
+
+def _fitted(
+    run: JointRun,
+    read: _Read,
+    seed: int,
+    folder: Path,
+    cache: Path,
+    mark: str,
+    *,
+    goes_on: bool,
+    progress: Callable[[int], None] | None,
+) -> dict[str, object]:
+    """Trains and measures one seed, and writes both into its folder; `goes_on` from its checkpoint."""
     texts = read.sources.texts
     parts = split_folds(texts, run.folds, seed if run.test_fold is None else run.test_fold)
     task = _task(run, parts["train"])
@@ -260,7 +284,6 @@ def fit_joint(
     # of photos that were not there nothing is learned
     model.looks = any(example.image is not None for example in train_on)
     pairs = None if read.pairs is None else _pairs(run, read.pairs, model, cache)
-    goes_on = resume and not overwrite
     # not before: a mistake in the run file must not cost what lies there
     clear_seed(folder, ("model",) if goes_on else LEFT)
     start = time.process_time()

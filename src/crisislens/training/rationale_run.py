@@ -42,7 +42,13 @@ from crisislens.models.rationale_artifact import RationaleModelConfig, save_rati
 from crisislens.models.text_rationalizer import Decode, TextRationalizer
 from crisislens.training.devices import resolve_device
 from crisislens.training.rationale import RationaleConfig, check_texts, predict_words, train_rationalizer
-from crisislens.training.starting import check_kept, check_scores, clear_seed, kept_scores
+from crisislens.training.starting import (
+    check_kept,
+    check_scores,
+    clear_seed,
+    kept_scores,
+    sole_training,
+)
 
 __all__ = [
     "RationaleRun",
@@ -205,6 +211,7 @@ def fit_rationales(
         CacheError: If the seed is there, and neither is set; or if it was made by another run.
         DataError: If a source cannot be read or has no marked word.
         ConfigError: If the device is not there.
+        InputError: If another training is writing into the seed's folder.
     """
     folder = out / run.name / f"seed-{seed}"
     kept = kept_scores(folder, LEFT, resume=resume, overwrite=overwrite)
@@ -214,6 +221,19 @@ def fit_rationales(
         check_scores(folder, kept, mark)
         return kept
     check_folder(folder, "--out")
+    with sole_training(folder):
+        return _fitted(run, sources, seed, folder, mark, progress)
+
+
+def _fitted(
+    run: RationaleRun,
+    sources: RationaleSources,
+    seed: int,
+    folder: Path,
+    mark: str,
+    progress: Callable[[int], None] | None,
+) -> dict[str, object]:
+    """Trains and measures one seed, and writes both into its folder."""
     train, held_out = _split(sources.texts, run.folds, seed)
     classes = tuple(sorted({t.label for t in train if t.label}))
     recipe = run.training.model_copy(update={"seed": seed})

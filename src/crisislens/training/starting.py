@@ -5,10 +5,11 @@ lost to a mistake in a run file.
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from crisislens.core.errors import CacheError, ConfigError
-from crisislens.core.files import atomic_write
+from crisislens.core.files import atomic_write, sole_writer
 from crisislens.core.yaml_files import dump_yaml
 from crisislens.data.labeled import LabeledData, check_parts
 from crisislens.nn.hollow import hollow
@@ -26,6 +27,7 @@ __all__ = [
     "kept_scores",
     "open_folder",
     "run_folder",
+    "sole_training",
 ]
 
 
@@ -174,6 +176,20 @@ def clear_seed(folder: Path, parts: Sequence[str]) -> None:
             shutil.rmtree(folder / part)
         else:
             (folder / part).unlink(missing_ok=True)
+
+
+def sole_training(folder: Path) -> AbstractContextManager[None]:
+    """Holds a seed against other trainings: two of them would write into one checkpoint, and the one that
+    ends last would pass as both.
+
+    Arguments:
+        folder: Of the seed; what is held stands beside it, so that a folder appears only with its run.
+
+    Raises:
+        InputError: On entering, if another training holds it, or the folder above cannot be made.
+    """
+    busy = f"another training is writing into {folder}; wait until it is done, or give another --out or name"
+    return sole_writer(folder.parent, lock=f".{folder.name}.lock", busy=busy)
 
 
 def check_run(run: RunConfig, data: LabeledData, widths: FeatureWidths) -> None:

@@ -183,3 +183,7 @@ def test_the_units_and_proxies_of_the_docs_tell_visitors_apart(page: str) -> Non
     assert locations
     for location in locations:
         assert "proxy_set_header X-Forwarded-For $remote_addr;" in location
+        assert "proxy_set_header X-Forwarded-Proto https;" in location
+    # nginx hands no header of one location to another, so all are set in each
+    headers = [sorted(re.findall(r"proxy_set_header (.+);", location)) for location in locations]
+    assert all(each == headers[0] for each in headers)

@@ -1,11 +1,13 @@
 """The commands of the service's store: what they print, and what they refuse in one sentence."""
 
 import csv
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
 
@@ -67,6 +69,24 @@ def test_a_backup_and_its_restoration(run: Command, db: Path, tmp_path: Path) ->
     done = CliRunner().invoke(app, ["store", "restore", str(tmp_path / "copy"), "--db", str(again)])
     assert "3 posts of" in done.output
     assert opened(again).posts.count(PostFilter()) == 3
+
+
+def jpeg() -> bytes:
+    """A photo."""
+    buffer = io.BytesIO()
+    Image.effect_noise((64, 48), 50).convert("RGB").save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def test_a_backup_of_a_store_with_a_damaged_photo_says_so(run: Command, db: Path, tmp_path: Path) -> None:
+    with open_store(str(db), least_free_bytes=0) as store:
+        photo = store.blobs.keep(jpeg())
+        fill(store, new(4, photos=(photo,)))
+        file = store.blobs.folder / store.blobs.name(photo.sha256 or "")
+    file.write_bytes(file.read_bytes()[:100])
+    said = run("store", "backup", tmp_path / "copy")
+    assert "4 posts and 1 photos are in" in said
+    assert "1 of the photos are not whole in the store; run: crisislens store check" in said
 
 
 TOO_LARGE = [

@@ -325,6 +325,16 @@ def test_files_that_are_no_photos_are_counted_or_refused(tmp_path: Path) -> None
         folders(root)
 
 
+def test_what_the_decoder_does_not_read_is_no_photo(tmp_path: Path) -> None:
+    root = photos(tmp_path, "fire/a.jpg", "flood/b.jfif", "flood/c.tif", "flood/d.TIFF")
+    found = folders(root)
+    assert [labeled.post.id for labeled in found.splits["test"]] == ["fire/a.jpg", "flood/b.jfif"]
+    assert found.description["files that are no photos"] == 2
+    photos(root, "quake/e.tif")
+    with pytest.raises(DataError, match=r"the folder quake in .* give its photos as one of \.avif, .*\.webp"):
+        folders(root)
+
+
 def test_what_a_run_file_cannot_say_is_not_advised(tmp_path: Path) -> None:
     odd = [{"nr": row["id"], "my words": row["text"], "label": row["label"]} for row in rows(30)]
     path = write(tmp_path / "odd.csv", odd)

@@ -37,6 +37,21 @@ def drawn(mode: str = "RGB", size: tuple[int, int] = (60, 40)) -> Image.Image:
     return Image.effect_mandelbrot(size, (-2, -1, 1, 1), 30).convert(mode)
 
 
+@pytest.mark.parametrize("left", [0, 100])
+def test_a_photo_that_was_cut_is_written_again(blobs: Blobs, left: int) -> None:
+    data = encoded(drawn())
+    photo = blobs.keep(data)
+    whole = blobs.read(photo.sha256 or "")
+    file = blobs.folder / blobs.name(photo.sha256 or "")
+    file.write_bytes(whole[:left])
+    assert blobs.keep(data) == photo
+    assert blobs.read(photo.sha256 or "") == whole
+    # one that is whole is left as it is
+    before = file.stat()
+    blobs.keep(data)
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
 @pytest.mark.parametrize(("mode", "form"), [("RGB", "JPEG"), ("RGBA", "PNG"), ("P", "PNG"), ("L", "WEBP")])
 def test_what_comes_is_kept_as_a_jpeg_of_its_content(blobs: Blobs, mode: str, form: str) -> None:
     data = encoded(drawn(mode), form)

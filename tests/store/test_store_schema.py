@@ -210,6 +210,37 @@ def test_a_file_of_another_program_is_left_as_it_is(tmp_path: Path, more: dict[s
     assert [path.name for path in tmp_path.iterdir()] == ["mine.db"]
 
 
+@pytest.mark.parametrize("more", [{}, {"write": False}, {"upgrade": False}], ids=["make", "read", "use"])
+@pytest.mark.parametrize(
+    ("table", "versions"),
+    [
+        ("recipe", ["3f2a9c1d"]),
+        # as one of ours may be called
+        ("recipe", ["0001"]),
+        # of two branches
+        ("recipe", ["3f2a9c1d", "77aa0b1c"]),
+        ("", ["3f2a9c1d"]),
+        ("", ["0001"]),
+    ],
+)
+def test_a_file_of_another_program_that_uses_alembic_is_left_as_it_is(
+    tmp_path: Path, more: dict[str, bool], table: str, versions: list[str]
+) -> None:
+    file = tmp_path / "mine.db"
+    others = sqlite_module().connect(file)
+    others.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+    others.executemany("INSERT INTO alembic_version VALUES (?)", [(version,) for version in versions])
+    if table:
+        others.execute(f"CREATE TABLE {table} (name TEXT)")
+    others.commit()
+    others.close()
+    before = file.read_bytes()
+    with pytest.raises(StoreError, match=rf"tables of something else \({table or 'alembic_version'}, say\)"):
+        open_store(str(file), **more)
+    assert file.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.db"]
+
+
 def test_a_store_that_was_taken_back_to_nothing_is_made_anew(tmp_path: Path) -> None:
     file = str(tmp_path / "crisis.db")
     open_store(file).close()

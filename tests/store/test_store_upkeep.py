@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -74,6 +75,14 @@ def test_a_backup_is_not_restored_beside_what_is_left_of_another_store(tmp_path:
         assert check(store) == []
 
 
+def advice(store: Store) -> str:
+    """How photos come back."""
+    return (
+        f"copy the folder blobs of a backup over {store.blobs.folder}, or send their posts again with the "
+        "photos (docs/operating.md)"
+    )
+
+
 def test_check_finds_and_mends(store: Store) -> None:
     photo = store.blobs.keep(jpeg())
     loose = store.blobs.keep(jpeg((10, 200, 10)))
@@ -97,7 +106,7 @@ def test_check_finds_and_mends(store: Store) -> None:
     assert check(store) == []
     store.blobs.remove(photo.sha256 or "")
     [lost] = check(store, mend=True)
-    assert (lost.said, lost.mended) == ("1 photos that posts name are not there", False)
+    assert (lost.said, lost.mended) == (f"1 photos that posts name are not there; {advice(store)}", False)
 
 
 # a process of its own: its limit on the size of files is a full disk to SQLite
@@ -283,7 +292,41 @@ def test_check_finds_photos_that_were_cut(quick: Store) -> None:
     assert check(quick) == []
     file = quick.blobs.folder / quick.blobs.name(photo.sha256 or "")
     file.write_bytes(file.read_bytes()[:100])
-    assert [finding.said for finding in check(quick)] == ["1 photos that posts name are not whole"]
+    said = f"1 photos that posts name are not whole; {advice(quick)}"
+    assert [finding.said for finding in check(quick)] == [said]
+
+
+def test_a_photo_that_was_cut_comes_back_as_the_finding_says(quick: Store, tmp_path: Path) -> None:
+    photo = quick.blobs.keep(jpeg())
+    fill(quick, new(1, photos=(photo,)))
+    file = quick.blobs.folder / quick.blobs.name(photo.sha256 or "")
+    whole = file.read_bytes()
+    shutil.copytree(quick.blobs.folder, tmp_path / "kept")
+    file.write_bytes(whole[:100])
+    shutil.copytree(tmp_path / "kept", quick.blobs.folder, dirs_exist_ok=True)
+    assert check(quick) == []
+    file.write_bytes(whole[:100])
+    sent_again = quick.blobs.keep(jpeg())
+    [answer] = quick.posts.accept("api", [new(1, photos=(sent_again,))])
+    assert answer.outcome == "same"
+    assert file.read_bytes() == whole
+    assert check(quick) == []
+
+
+def test_a_backup_tells_photos_that_are_not_whole_and_copies_what_there_is(
+    quick: Store, tmp_path: Path
+) -> None:
+    cut, whole = quick.blobs.keep(jpeg()), quick.blobs.keep(jpeg((1, 2, 200)))
+    # of a photo that an older crisislens kept the size may not be known
+    unknown = quick.blobs.keep(jpeg((9, 90, 9))).model_copy(update={"size": None})
+    fill(quick, new(1, photos=(cut,)), new(2, photos=(whole,)), new(3, photos=(unknown,)))
+    file = quick.blobs.folder / quick.blobs.name(cut.sha256 or "")
+    file.write_bytes(file.read_bytes()[:100])
+    held = backup(quick, tmp_path / "copy")
+    assert (held["photos"], held["missing_photos"], held["cut_photos"]) == (3, 0, 1)
+    assert json.loads((tmp_path / "copy" / MANIFEST).read_text()) == held
+    copied = tmp_path / "copy" / "blobs" / quick.blobs.name(cut.sha256 or "")
+    assert copied.read_bytes() == file.read_bytes()
 
 
 def test_a_restoration_mends_a_photo_that_an_older_one_left_cut(quick: Store, tmp_path: Path) -> None:

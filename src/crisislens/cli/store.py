@@ -105,6 +105,8 @@ def backup(
     say(f"{held['posts']} posts and {held['photos']} photos are in {folder}")
     if held["missing_photos"]:
         say(f"{held['missing_photos']} photos were not there to copy; run: crisislens store check")
+    if held["cut_photos"]:
+        say(f"{held['cut_photos']} of the photos are not whole in the store; run: crisislens store check")
 
 
 @app.command()

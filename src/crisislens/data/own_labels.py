@@ -55,7 +55,6 @@ _PART_NAMES = {
     **dict.fromkeys(("val", "valid", "validation", "development"), "dev"),
     **dict.fromkeys(("testing", "eval", "evaluation"), "test"),
 }
-_PICTURES = frozenset({*EXTENSIONS, ".jfif", ".tif", ".tiff"})
 _HEIC = (".heic", ".heif")
 # what an archive that was made on a Mac holds beside each photo
 _MAC_FOLDER = "__MACOSX"
@@ -216,19 +215,19 @@ def read_folders(config: DataConfig, task: OwnTask) -> LabeledData:
             continue
         part = _PART_NAMES.get(steps[0].lower(), "") if len(steps) > 1 else ""
         label = steps[1] if part else steps[0]
-        if path.suffix.lower() not in _PICTURES:
+        if path.suffix.lower() not in EXTENSIONS:
             others[label] += 1
             continue
         name = path.relative_to(root).as_posix()
         rows.append(_Row(Post(id=name, image=ImageRef(path=name)), (label,), part))
     if not rows:
-        kinds = ", ".join(sorted(_PICTURES))
+        kinds = ", ".join(sorted(EXTENSIONS))
         raise DataError(f"{root} holds no photos ({kinds}) in folders; make a folder for each class")
     classes = {row.labels[0] for row in rows}
     if lacking := [name for name in others if name not in classes and name.lower() not in _PART_NAMES]:
         raise DataError(
             f"the folder {lacking[0]} in {root} holds files and no photo, so it would be no class; give its "
-            f"photos as one of {', '.join(sorted(_PICTURES))}, or move the folder away"
+            f"photos as one of {', '.join(sorted(EXTENSIONS))}, or move the folder away"
         )
     if any(row.post.id.lower().endswith(_HEIC) for row in rows):
         # without it a model would learn their classes from nothing

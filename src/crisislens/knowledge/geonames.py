@@ -5,9 +5,10 @@ garbled, under plain ASCII it fails. So its files are read here, always as UTF-8
 are the very files that this version of crisislens knows: each has its SHA-256 below, because a
 gazetteer that changed without a word would move places on the map.
 
-The file of cities is 61 MB of JSON on one line, most of it other names of cities that are not used
-(see `gazetteer`). An expression picks the six fields of each city out of it; parsing it whole takes
-three times as long and seven times the memory.
+The file of cities is 61 MB of JSON on one line, most of it other names of cities in Latin letters,
+which are not used (see `gazetteer`). An expression picks the fields of each city out of it; parsing
+it whole takes three times as long and seven times the memory. Names in other letters stand there as
+JSON escapes.
 """
 
 import hashlib
@@ -22,7 +23,16 @@ from typing import NamedTuple
 from crisislens.core.errors import DataError
 from crisislens.domain.place import PlaceKind
 
-__all__ = ["Entry", "check_data", "city_rows", "country_rows", "county_rows", "data_version", "state_rows"]
+__all__ = [
+    "Entry",
+    "check_data",
+    "city_rows",
+    "country_rows",
+    "county_rows",
+    "data_version",
+    "other_writing",
+    "state_rows",
+]
 
 CITIES, COUNTRIES = "cities1000.json", "countries.json"
 COUNTIES, STATES = "us_counties.json", "us_states.json"
@@ -38,6 +48,11 @@ _CITY = re.compile(
     r'"geonameid": (\d+), "name": "((?:[^"\\]|\\.)*)", "latitude": ([-\d.e]+), "longitude": ([-\d.e]+), '
     r'"countrycode": "(\w\w)", "population": (-?\d+), "timezone": "[^"]*", "admin1code": "([^"]*)"'
 )
+
+
+_OTHER_NAMES = re.compile(r'"geonameid": (\d+), (?:[^]]*?)"alternatenames": \[([^]]*)\]')
+# a name with an escape of a letter behind the Latin, Greek begins at 0370
+_OTHER_WRITING = re.compile(r'"([^",]*\\u(?:0[3-9a-f]|[1-9a-d])[^",]*)"')
 
 
 class Entry(NamedTuple):
@@ -118,6 +133,28 @@ def city_rows() -> Iterator[Entry]:
         plain = json.loads(f'"{name}"') if "\\" in name else name
         inhabitants = max(int(population), 0)
         yield Entry(f"city:{identity}", plain, "city", country, admin, float(lat), float(lon), inhabitants)
+
+
+def other_writing() -> dict[str, tuple[str, ...]]:
+    """Names of cities in other letters than Latin, by the id of the city: درنة, Орск, 輪島市. Names with a
+    comma say more than a name and are left out.
+
+    Raises:
+        DataError: As `read_data` does.
+    """
+    content = read_data(CITIES).decode("ascii")
+    found = {}
+    for identity, names in _OTHER_NAMES.findall(content):
+        escaped = _OTHER_WRITING.findall(names)
+        if escaped:
+            plain = json.loads("[" + ",".join(f'"{name}"' for name in escaped) + "]")
+            found[f"city:{identity}"] = tuple(name for name in plain if _is_other(name))
+    return found
+
+
+def _is_other(name: str) -> bool:
+    """Whether a name is written in no Latin letters at all."""
+    return all(not letter.isalpha() or ord(letter) >= 0x370 for letter in name)
 
 
 def country_rows() -> Iterator[tuple[str, str, int]]:

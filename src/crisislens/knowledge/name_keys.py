@@ -2,8 +2,9 @@
 
 A key is without case, accents, points and apostrophes, with hyphens as spaces and `St` as `saint`.
 Letters that Unicode does not take apart (ı, ł, ø, đ, ß, æ, …) are written with the letters that
-keyboards without them use. German and the Nordic languages have a second habit (Malmoe,
-Duesseldorf, Tromsoe); `other_keys` has that spelling, and the gazetteer knows both.
+keyboards without them use; letters that Arabic, Persian and Urdu write differently, or that writers
+of Arabic exchange (ة and ه, ى and ي), are one. German and the Nordic languages have a second habit
+(Malmoe, Duesseldorf, Tromsoe); `other_keys` has that spelling, and the gazetteer knows both.
 """
 
 import re
@@ -15,7 +16,8 @@ __all__ = ["APOSTROPHES", "name_key", "name_keys", "other_keys"]
 # as typed, as printed, Hawaiian and Arabic letters, accents in their place
 APOSTROPHES = "'’‘ʼʻʹʾʿ`´′"
 _LONG = {"st": "saint", "ste": "sainte", "mt": "mount", "ft": "fort"}
-_POINTS = re.compile(rf"[.·{APOSTROPHES}]")
+# also what is not seen: joiners, marks of direction, and the dash that stretches an Arabic word
+_POINTS = re.compile(rf"[.·{APOSTROPHES}\u200b-\u200f\u0640]")
 _GAPS = re.compile(r"[\s\-‐-–_]+")
 _LETTERS = {
     "ı": "i",
@@ -38,6 +40,13 @@ _LETTERS = {
     "ɔ": "o",
     "ŧ": "t",
     "ß": "ss",
+    "\u0629": "\u0647",
+    "\u06c1": "\u0647",
+    "\u06be": "\u0647",
+    "\u06c3": "\u0647",
+    "\u0649": "\u064a",
+    "\u06cc": "\u064a",
+    "\u06a9": "\u0643",
 }
 _FOLD = str.maketrans(
     _LETTERS | {letter.upper(): plain for letter, plain in _LETTERS.items() if letter != "ß"}

@@ -14,6 +14,7 @@ from crisislens.knowledge.gazetteer import Gazetteer
 from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.tokens import Word
 from crisislens.knowledge.word_lists import cue_words, word_list
+from crisislens.knowledge.writing import bare_forms, unspaced
 
 __all__ = ["Span", "contains", "known_tag", "name_spans"]
 
@@ -37,6 +38,10 @@ _PROVINCES = {
 _DOTTED = {"LA": "city:5368361"}
 _POSSESSIVE_LEAST = 300_000
 _SHORTEST_POSSESSIVE = 5
+# what a name has to be, to be looked for in a hashtag in small letters or a run without spaces, and in a
+# word with an ending
+_WELL_KNOWN, _KNOWN = 100_000, 60_000
+_SHORTEST_BARE = 3
 
 
 @dataclass(frozen=True)
@@ -76,11 +81,28 @@ def name_spans(words: Sequence[Word], gazetteer: Gazetteer) -> list[Span]:
             span = _span(words, i, i + n, runs[n - 1], gazetteer, spans)
             if span is not None:
                 break
+        if span is None:
+            span = _grown_together(words, keys, i, gazetteer)
         if span is not None:
             spans.append(span)
         # words of a name are no names of their own: York in "New York" is not looked up again
         i = i + 1 if span is None else span.last + 1
     return spans
+
+
+def _grown_together(words: Sequence[Word], keys: Sequence[str], at: int, gazetteer: Gazetteer) -> Span | None:
+    """A name of several words whose first one has a preposition grown on, as in Arabic."""
+    if not words[at].caseless:
+        return None
+    for bare in bare_forms(words[at].text):
+        first = name_key(bare)
+        if gazetteer.longest(first) < 2:
+            continue
+        runs = _runs(words, [*keys[:at], first, *keys[at + 1 :]], at, gazetteer)
+        for n in range(len(runs), 1, -1):
+            if places := gazetteer.find(runs[n - 1]):
+                return Span(at, at + n - 1, runs[n - 1], places)
+    return None
 
 
 def contains(region: Place, place: Place) -> bool:
@@ -107,7 +129,10 @@ def known_tag(name: str, gazetteer: Gazetteer) -> bool:
     if name in word_list("weak") or name in word_list("names"):
         return False
     places = gazetteer.find(name_key(name))
-    return any(place.kind in ("country", "state") or place.population >= 100_000 for place in places)
+    if unspaced(name) and name[-1] in cue_words("town_signs"):
+        # the last letter says that it is a town or a county
+        return bool(places)
+    return any(place.kind in ("country", "state") or place.population >= _WELL_KNOWN for place in places)
 
 
 def _runs(words: Sequence[Word], keys: Sequence[str], at: int, gazetteer: Gazetteer) -> list[str]:
@@ -132,7 +157,9 @@ def _span(
     one = end == first + 1
     if one and len(key) == 2 and (places := _code(words, first, gazetteer, before)):
         return Span(first, end - 1, key, places)
-    if len(key) < 3 and not (key in cue_words("short_names") and words[first].text.isupper()):
+    short = key in cue_words("short_names") and words[first].text.isupper()
+    # two Chinese characters are a whole name
+    if len(key) < 3 and not short and not unspaced(key):
         return None
     places = gazetteer.find(key)
     # #PuertoRico is cut in two, and the gazetteer may know it as one word
@@ -140,6 +167,8 @@ def _span(
         places = gazetteer.find(key.replace(" ", ""))
     if not places and key[-1] == "s":
         key, places = _without_s(key, gazetteer)
+    if not places and one and not key.isascii():
+        key, places = _without_endings(words[first].text, key, gazetteer)
     if not places or _cut(words, first, end):
         return None
     return Span(first, end - 1, key, places)
@@ -164,6 +193,20 @@ def _without_s(key: str, gazetteer: Gazetteer) -> tuple[str, tuple[Place, ...]]:
     places = gazetteer.find(short)
     known = bool(places) and (places[0].kind != "city" or places[0].population >= _POSSESSIVE_LEAST)
     return (short, places) if known else (key, ())
+
+
+def _without_endings(word: str, key: str, gazetteer: Gazetteer) -> tuple[str, tuple[Place, ...]]:
+    """The places of a word with a preposition or an ending grown on: well-known ones alone."""
+    words = word_list("weak") | word_list("names")
+    if key in words:
+        return key, ()
+    for bare in bare_forms(word):
+        if name_key(bare) in words or len(name_key(bare)) < _SHORTEST_BARE:
+            continue
+        places = gazetteer.find(name_key(bare))
+        if places and (places[0].kind != "city" or places[0].population >= _KNOWN):
+            return name_key(bare), places
+    return key, ()
 
 
 def _code(words: Sequence[Word], at: int, gazetteer: Gazetteer, spans: Sequence[Span]) -> tuple[Place, ...]:

@@ -1,6 +1,7 @@
 """Words of a post as the gazetteer needs them: where they stand, how they are written,
 hashtags taken apart.
 
+Where a script has no spaces between words, names that the caller knows are cut out of the run.
 Links and mentions of users are left out: `@VictoriaStarMB` is an account, not a place. Everything
 keeps its position in the post's text.
 """
@@ -11,16 +12,17 @@ from dataclasses import dataclass
 
 from crisislens.knowledge.name_keys import APOSTROPHES
 from crisislens.knowledge.word_lists import affixes
+from crisislens.knowledge.writing import MARKS, is_caseless, pieces, unspaced
 
 __all__ = ["Word", "split_words"]
 
 # letters and digits with the marks of decomposed letters; some apostrophes are letters to Unicode
-_RUN = r"(?:[^\W_ʼʻʹʾʿ]++[\u0300-\u036f]*+)++"
+_RUN = rf"(?:[^\W_ʼʻʹʾʿ]++[{MARKS}]*+)++"
 _TOKEN = re.compile(
-    r"(?P<skip>https?://\S*|pic\.twitter\.com/\S*|@\w+)|(?P<tag>[#＃]\w[\w\u0300-\u036f]*)"
+    rf"(?P<skip>https?://\S*|pic\.twitter\.com/\S*|@\w+)|(?P<tag>[#＃]\w[\w{MARKS}]*)"
     rf"|(?P<word>{_RUN}(?:\.[^\W_]\b)*)"
 )
-_CAMEL = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
+_CAMEL = re.compile(rf"[A-Z]{{2,}}(?=[A-Z][a-z])|[A-Z]?(?:[^\W\d_A-Z][{MARKS}]*)+|[A-Z]+|\d+")
 _JOIN = re.compile(rf"[ \t]*[-–{APOSTROPHES}][ \t]*|[ \t]+|[ \t]+[#＃]|")
 _SHORTEST_LOWER = 4
 
@@ -54,6 +56,11 @@ class Word:
         """Whether it begins with a capital."""
         return self.text[:1].isupper()
 
+    @property
+    def caseless(self) -> bool:
+        """Whether its script has no capitals, so that a small letter says nothing."""
+        return is_caseless(self.text)
+
 
 def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
     """The words of a text in order.
@@ -65,7 +72,7 @@ def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
     Arguments:
         text: A post's text, as posted.
         known: Whether a lower-case string is a name, by which lower-case hashtags such as
-            `#nepalquake` are taken apart.
+            `#nepalquake` are taken apart, and runs of letters without spaces.
     """
     words: list[Word] = []
     tags, end = 0, 0
@@ -89,7 +96,10 @@ def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
             joined = True
         if match["word"]:
             glued = joined and match.start() == end + 1 and text[end] in APOSTROPHES
-            words.append(Word(match["word"], match.start(), match.end(), False, joined, glued=glued))
+            if unspaced(match["word"]):
+                words += _cut_out(match["word"], match.start(), known)
+            else:
+                words.append(Word(match["word"], match.start(), match.end(), False, joined, glued=glued))
         else:
             for i, (a, b) in enumerate(_parts(match["tag"][1:], known)):
                 first = match.start() + 1
@@ -106,6 +116,11 @@ def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
             tags += 1
         end = match.end()
     return words
+
+
+def _cut_out(run: str, start: int, known: Callable[[str], bool]) -> list[Word]:
+    """The words of a run without spaces. None of them joins another: a longer name would have been found."""
+    return [Word(run[a:b], start + a, start + b, False, False) for a, b in pieces(run, known)]
 
 
 def _parts(tag: str, known: Callable[[str], bool]) -> list[tuple[int, int]]:

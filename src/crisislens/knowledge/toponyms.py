@@ -14,6 +14,7 @@ from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.spans import Span, contains
 from crisislens.knowledge.tokens import Word
 from crisislens.knowledge.word_lists import cue_words, cues_of, word_list
+from crisislens.knowledge.writing import unspaced
 
 __all__ = ["place_evidence"]
 
@@ -73,11 +74,14 @@ def _of_spelling(span: Span, run: Sequence[Word], best: Place, weak: bool) -> fl
         # a name of persons counts more against a place than a word does, unless the place is large
         e -= 2.5 if known or span.key not in word_list("names") else 3.5
     small = not run[0].tag and not all(
-        w.capital or w.glued or w.text in cue_words("inside_names") for w in run
+        w.capital or w.caseless or w.glued or w.text in cue_words("inside_names") for w in run
     )
     # two small letters are a code, which `spans` has judged already
     if small and len(run[0].text) > 2:
         e -= 0.5 if best.kind in ("country", "state") and not weak else 3.0
+    if unspaced(run[-1].text):
+        # characters are few and say much: the last one says that it is a town
+        return e + (2.0 if run[-1].text[-1] in cue_words("town_signs") else 0.0)
     if len(span.key) <= _SHORT_KEY and best.kind == "city" and best.population < _SPEAKS_LEAST:
         # GOD is not Göd, and #cat not Çat
         plain = all(w.text.isascii() for w in run)
@@ -115,6 +119,8 @@ def _of_words_beside(
         e -= 0.0 if located else 4.0
     elif next_word in cue_words("place_words"):
         e += 0.8
+    if next_word in cue_words("postpositions"):
+        e += 0.6
     speaks = next_word in cue_words("speech")
     if speaks and span.first == span.last and best.kind == "city" and best.population < _SPEAKS_LEAST:
         e -= 3.0

@@ -52,7 +52,8 @@ class Blobs:
         jpeg, width, height = self._encoded(data)
         sha256 = hashlib.sha256(jpeg).hexdigest()
         path = self.folder / self.name(sha256)
-        if not path.is_file():
+        # a process that was killed, or a copy that was cut, may have left half of it under this name
+        if _size_of(path) != len(jpeg):
             try:
                 atomic_write(path, jpeg)
             except OSError as error:
@@ -107,6 +108,14 @@ class Blobs:
     def name(self, sha256: str) -> str:
         """The path within the folder, with `/`."""
         return f"{sha256[:2]}/{sha256}.jpg"
+
+
+def _size_of(path: Path) -> int | None:
+    """The size of a file in bytes; None where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _not_written(error: OSError, folder: Path) -> StoreError:

@@ -32,6 +32,8 @@ SEARCH_TABLE = "post_words"
 
 # Alembic's own; it stays, without a row, where a store is taken back to nothing
 _VERSIONS = "alembic_version"
+# every version of a store has it
+_POSTS = "post"
 
 
 def ours(thing: Any, name: str | None, kind: str, _reflected: bool, _compare_to: object) -> bool:
@@ -91,17 +93,19 @@ def refuse_others(connection: Connection) -> str | None:
         StoreError: If it is of a version that this crisislens does not know, or a file of SQLite that holds
             tables of something else.
     """
+    # PostgreSQL's extensions bring tables of their own, so there others are no sign
+    names = set(inspect(connection).get_table_names()) if connection.dialect.name == "sqlite" else set()
+    others = sorted(names - {_VERSIONS})
+    # many programs use Alembic, so a version alone makes no store; nor can theirs always be read
+    if others and _POSTS not in names:
+        raise _of_others(others[0])
     found = version(connection)
+    if found is None and others:
+        raise _of_others(others[0])
+    if found is not None and names == {_VERSIONS}:
+        raise _of_others(_VERSIONS)
     if found is not None and found not in _steps()[1]:
         raise _unknown(found)
-    if found is None and connection.dialect.name == "sqlite":
-        # PostgreSQL's extensions bring tables of their own, so there others are no sign
-        others = sorted({*inspect(connection).get_table_names()} - {_VERSIONS})
-        if others:
-            raise StoreError(
-                f"the file holds tables of something else ({others[0]:.40}, say) and no store of crisislens; "
-                "nothing was written to it; name another file"
-            )
     return found
 
 
@@ -122,6 +126,13 @@ def check_version(connection: Connection) -> None:
     if found is None:
         raise StoreError("the database is empty; crisislens serve or crisislens store upgrade makes a store")
     raise StoreError(f"the store is of version {found}, this is {wanted}; run: crisislens store upgrade")
+
+
+def _of_others(table: str) -> StoreError:
+    return StoreError(
+        f"the file holds tables of something else ({table:.40}, say) and no store of crisislens; nothing was "
+        "written to it; name another file"
+    )
 
 
 def _unknown(found: str) -> StoreError:

@@ -79,13 +79,16 @@ def backup(store: Store, folder: Path) -> dict[str, Any]:
         raise StoreError(f"the backup could not be written to {copy} ({error}); is the disk full?") from error
     finally:
         source.close()
-    photos = missing = 0
-    for name in _named_photos(copy):
+    photos = missing = cut = 0
+    for name, size in _named_photos(copy):
         target = folder / _BLOBS / name[:2] / f"{name}.jpg"
-        if _copied(store.blobs.folder / store.blobs.name(name), target):
-            photos += 1
-        else:
+        if not _copied(store.blobs.folder / store.blobs.name(name), target):
             missing += 1
+            continue
+        photos += 1
+        # what is left of a photo is copied all the same: half of it may be better than none
+        if not _as_long(target, size):
+            cut += 1
     held = {
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": _version_of(copy),
@@ -93,6 +96,7 @@ def backup(store: Store, folder: Path) -> dict[str, Any]:
         "posts": _count(copy, "post"),
         "photos": photos,
         "missing_photos": missing,
+        "cut_photos": cut,
     }
     atomic_write(folder / MANIFEST, json.dumps(held, indent=1) + "\n")
     return held
@@ -139,7 +143,7 @@ def _refuse_what_is_there(file: Path) -> None:
 
 
 def _put_back(folder: Path, file: Path, target: Path) -> None:
-    for name in _named_photos(folder / _DATABASE):
+    for name, _ in _named_photos(folder / _DATABASE):
         _copied(folder / _BLOBS / name[:2] / f"{name}.jpg", target / name[:2] / f"{name}.jpg")
     part = file.with_name(f".{file.name}.part")
     shutil.copyfile(folder / _DATABASE, part)
@@ -188,9 +192,11 @@ def _asked(file: Path, statement: str) -> list[Any]:
         raise StoreError(f"{file} cannot be read ({error}); take another backup") from error
 
 
-def _named_photos(file: Path) -> Iterator[str]:
-    for (name,) in _asked(file, "SELECT DISTINCT sha256 FROM media WHERE sha256 IS NOT NULL"):
-        yield str(name)
+def _named_photos(file: Path) -> Iterator[tuple[str, int | None]]:
+    """The photos that posts name, each with the size that it was kept with, where that is known."""
+    statement = "SELECT sha256, max(size) FROM media WHERE sha256 IS NOT NULL GROUP BY sha256"
+    for name, size in _asked(file, statement):
+        yield str(name), size
 
 
 def _version_of(file: Path) -> str:
@@ -245,11 +251,20 @@ def _photos(store: Store, *, mend: bool) -> list[Finding]:
     named = set(sizes)
     kept = store.blobs.names()
     found = []
+    # a photo that is kept again takes its old name
+    advice = (
+        f"copy the folder blobs of a backup over {store.blobs.folder}, or send their posts again with the "
+        "photos (docs/operating.md)"
+    )
     if named - kept:
-        found.append(Finding(f"{len(named - kept)} photos that posts name are not there"))
-    cut = [name for name in named & kept if not _as_long(store, name, sizes[name])]
+        found.append(Finding(f"{len(named - kept)} photos that posts name are not there; {advice}"))
+    cut = [
+        name
+        for name in named & kept
+        if not _as_long(store.blobs.folder / store.blobs.name(name), sizes[name])
+    ]
     if cut:
-        found.append(Finding(f"{len(cut)} photos that posts name are not whole"))
+        found.append(Finding(f"{len(cut)} photos that posts name are not whole; {advice}"))
     limit = (datetime.now(UTC) - _ORPHAN_AGE).timestamp()
     # one that was just kept may be of a post that is on its way
     loose = [
@@ -262,10 +277,10 @@ def _photos(store: Store, *, mend: bool) -> list[Finding]:
     return found
 
 
-def _as_long(store: Store, name: str, size: int | None) -> bool:
+def _as_long(file: Path, size: int | None) -> bool:
     """Whether a photo has the size that it was kept with, where that is known."""
     try:
-        there = (store.blobs.folder / store.blobs.name(name)).stat().st_size
+        there = file.stat().st_size
     except FileNotFoundError:
         # erased since its name was read
         return True

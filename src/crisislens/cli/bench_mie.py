@@ -152,6 +152,8 @@ def _print(rows: "list[SystemResult]") -> None:
     ]
     for data in dict.fromkeys(row.data for row in rows):
         table(f"{data}: test", head, [_cells(row) for row in rows if row.data == data])
+        if any(row.difference for row in rows if row.data == data):
+            say("p-values in brackets and verdicts are after Holm's correction over the table")
         if data in PUBLISHED:
             say(f"published elsewhere, with far larger encoders: {PUBLISHED[data]}")
 
@@ -160,12 +162,13 @@ def _cells(row: "SystemResult") -> list[str]:
     scores = [r.test.micro for r in row.results]
     precision = 100 * sum(score.precision for score in scores) / len(scores)
     recall = 100 * sum(score.recall for score in scores) / len(scores)
-    beside, least, found, d = "", "", "", row.difference
+    beside, least, d = "", "", row.difference
     if d:
-        beside = f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}], p {d.p_value:.3f}"
-        least, found = f"{100 * d.detectable:.2f}", d.verdict
+        interval = f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
+        beside = f"{interval}, p {d.p_value:.3f} ({row.corrected_p:.3f})"
+        least = f"{100 * d.detectable:.2f}"
     seeds, shown = str(len(scores)), f"{precision:.1f} / {recall:.1f}"
-    return [row.system, seeds, row.f1, shown, beside, row.against, least, found, _found_first(row)]
+    return [row.system, seeds, row.f1, shown, beside, row.against, least, row.verdict, _found_first(row)]
 
 
 def _found_first(row: "SystemResult") -> str:

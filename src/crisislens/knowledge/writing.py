@@ -92,8 +92,9 @@ def pieces(text: str, known: Callable[[str], bool]) -> Iterator[tuple[int, int]]
 
 
 def bare_forms(word: str) -> Iterator[str]:
-    """What a word may be without what is grown on: a preposition in Arabic, Hebrew and Amharic, an ending in
-    Russian, Ukrainian, Greek, Korean and others (`grown_on.tsv`). The likeliest first; the word itself is none.
+    """What a word may be without what is grown on: a preposition in Arabic, Hebrew and Amharic, an ending
+    in Russian, Ukrainian, Greek, Korean and others (`grown_on.tsv`). The likeliest first; the word itself
+    is none.
 
     >>> list(bare_forms("Орске"))
     ['Орск', 'Орска']

@@ -8,6 +8,7 @@ import pytest
 
 from crisislens.core.errors import DataError, InputError
 from crisislens.evaluation.extraction import ExtractionReport, ExtractionScore
+from crisislens.evaluation.significance import holm
 from crisislens.training.extraction.mie import compare_systems, run_mie, show_mie
 from crisislens.training.extraction.run import SeedResult, read_results, result_path
 from crisislens.training.extraction.systems import DATA_SETS, SYSTEMS, default_recipe, mie_run
@@ -140,6 +141,12 @@ def test_every_system_stands_beside_the_nearest_one_before_it(tmp_path: Path) ->
     ]
     differences = [row.difference and row.difference.difference for row in rows]
     assert differences == pytest.approx([None, 0.5, 0.5, 0.5])
+    # one of many comparisons would be clear by chance: Holm over the three of the data set
+    compared = [row for row in rows if row.difference]
+    expected = holm({row.system: row.difference.p_value for row in compared if row.difference})
+    assert {row.system: row.corrected_p for row in compared} == expected
+    assert all(row.corrected_p > row.difference.p_value for row in compared[:1] if row.difference)
+    assert [row.verdict for row in rows] == ["", *(row.verdict for row in compared)]
 
 
 def test_runs_of_other_encoders_and_contexts_stand_beside_their_own_kind(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 add, on the same posts and seeds.
 
 The systems and data sets stand in `systems`. Every difference comes with a paired bootstrap over
-seeds and posts. Published numbers (`systems.PUBLISHED`) belong to far larger encoders and, mostly, to real
-pictures; they stand in a column of their own.
+seeds and posts, and its p-value with Holm's correction over those of a data set. Published numbers
+(`systems.PUBLISHED`) belong to far larger encoders and, mostly, to real pictures; they stand in a
+column of their own.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from jaxtyping import Int
 
 from crisislens.core.errors import DataError
 from crisislens.evaluation.extraction import paired_f1
-from crisislens.evaluation.significance import PairedDifference, mean_interval
+from crisislens.evaluation.power import verdict
+from crisislens.evaluation.significance import PairedDifference, holm, mean_interval
 from crisislens.training.extraction.fit import ExtractionEpoch
 from crisislens.training.extraction.run import SeedResult, read_results, run_extraction
 from crisislens.training.extraction.splits import load_splits
@@ -37,6 +39,8 @@ class SystemResult:
             with that over posts.
         against: The system that it is compared with; empty for the first.
         difference: Their paired difference over the seeds that both have; None for the first.
+        corrected_p: Its p-value after Holm's correction over all comparisons on the data set.
+        corrected_equivalence_p: Of "the difference is the margin or more", corrected likewise.
     """
 
     data: str
@@ -45,6 +49,16 @@ class SystemResult:
     f1: str
     against: str = ""
     difference: PairedDifference | None = None
+    corrected_p: float = 1.0
+    corrected_equivalence_p: float = 1.0
+
+    @property
+    def verdict(self) -> str:
+        """What may be said after both corrections; empty where nothing is compared."""
+        d = self.difference
+        if d is None:
+            return ""
+        return verdict(d.difference, self.corrected_p, self.corrected_equivalence_p, d.margin)
 
 
 def run_mie(
@@ -115,7 +129,7 @@ def _trainings(
     return possible or asked
 
 
-def show_mie(out: Path, *, resamples: int = 10_000) -> list[SystemResult]:
+def show_mie(out: Path, *, resamples: int = 20_000) -> list[SystemResult]:
     """What stands in a folder of results: each run with its seeds, and its difference to the system
     before it on the same data set.
 
@@ -126,12 +140,29 @@ def show_mie(out: Path, *, resamples: int = 10_000) -> list[SystemResult]:
     runs = _seeds_by_run(out)
     found = []
     for data in DATA_SETS:
+        rows = []
         for name in _names_of(data, runs):
             before = _run_before(name, data, runs)
             beside = compare_systems(runs[name], runs[before], resamples=resamples) if before else None
             system, against = (run.removeprefix(f"{data}-") for run in (name, before))
-            found.append(SystemResult(data, system, runs[name], _f1(runs[name]), against, beside))
+            rows.append(SystemResult(data, system, runs[name], _f1(runs[name]), against, beside))
+        found += _corrected(rows)
     return found
+
+
+def _corrected(rows: Sequence[SystemResult]) -> list[SystemResult]:
+    """With p-values after Holm over all comparisons on a data set: one of many would be clear by chance,
+    and so would one of many claims that nothing is there.
+    """
+    compared = {row.system: row.difference for row in rows if row.difference is not None}
+    p = holm({system: d.p_value for system, d in compared.items()})
+    smaller = holm({system: d.equivalence_p for system, d in compared.items()})
+    return [
+        replace(row, corrected_p=p[row.system], corrected_equivalence_p=smaller[row.system])
+        if row.system in compared
+        else row
+        for row in rows
+    ]
 
 
 def _seeds_by_run(out: Path) -> dict[str, list[SeedResult]]:

@@ -98,7 +98,7 @@ def test_marks_do_not_cut_a_word() -> None:
     st.text(alphabet="輪島市で家屋 ab石川県", max_size=20), st.sets(st.sampled_from(["輪島", "石川県", "家"]))
 )
 def test_pieces_are_the_whole_run_in_order(text: str, known: set[str]) -> None:
-    cut = list(pieces(text, known.__contains__))
+    cut = list(pieces(text, known.__contains__, lambda two: 4))
     assert "".join(text[a:b] for a, b in cut) == text
     assert all(a < b for a, b in cut)
 

@@ -26,6 +26,7 @@ from crisislens.knowledge.geonames import Entry, check_data, data_version
 from crisislens.knowledge.name_keys import APOSTROPHES, name_key, name_keys, other_keys
 from crisislens.knowledge.place_index import PlaceIndex, Sorted, pack, read_index, write_index
 from crisislens.knowledge.word_lists import asset_rows, asset_text, word_list
+from crisislens.knowledge.writing import unspaced
 
 __all__ = ["Gazetteer", "index_of", "load_gazetteer"]
 
@@ -35,7 +36,15 @@ _WELL_KNOWN, _SHORTEST_JOINED = 20_000, 7
 # of the texts' words
 _REMEMBERED = 100_000
 # what the index is made by and from, beside GeoNames' data
-_RULES = ("entries.py", "gazetteer.py", "geonames.py", "name_keys.py", "place_index.py", "word_lists.py")
+_RULES = (
+    "entries.py",
+    "gazetteer.py",
+    "geonames.py",
+    "name_keys.py",
+    "place_index.py",
+    "word_lists.py",
+    "writing.py",
+)
 _TABLES = (
     "aliases.tsv",
     "country_names.tsv",
@@ -188,6 +197,9 @@ def index_of(places: Iterable[tuple[Entry, Iterable[str]]]) -> PlaceIndex:
         first, words = key.partition(" ")[0], key.count(" ") + 1
         if words > longest.get(first, 0):
             longest[first] = words
+        if unspaced(key):
+            # in a run without spaces a name is looked for where two letters begin one
+            longest[key[:2]] = max(longest.get(key[:2], 0), len(key))
     joined = _joined_words(entries, keys)
     keys |= joined
     longest |= {one: 1 for one in joined if one not in longest}

@@ -24,6 +24,7 @@ from crisislens.domain.place import GeoLocation, Place, PlaceAlternative, PlaceM
 from crisislens.domain.post import Post
 from crisislens.knowledge.coordinates import own_point
 from crisislens.knowledge.gazetteer import Gazetteer
+from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.readings import Context, anchors_of, beside, readings
 from crisislens.knowledge.spans import Span, contains, known_tag, name_spans
 from crisislens.knowledge.storms import storm_basin, storm_names
@@ -48,7 +49,11 @@ def find_places(post: Post, gazetteer: Gazetteer) -> list[PlaceMention]:
             help to choose among places of one name.
         gazetteer: The places that there are.
     """
-    words = split_words(post.text, lambda name: known_tag(name, gazetteer))
+    words = split_words(
+        post.text,
+        lambda name: known_tag(name, gazetteer),
+        lambda piece: gazetteer.longest(name_key(piece)[:2]),
+    )
     spans = name_spans(words, gazetteer)
     if not spans:
         return []

@@ -62,7 +62,9 @@ class Word:
         return is_caseless(self.text)
 
 
-def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
+def split_words(
+    text: str, known: Callable[[str], bool], longest: Callable[[str], int] | None = None
+) -> list[Word]:
     """The words of a text in order.
 
     >>> text = "RT @ann: #HoustonStrong, pray4nepal in Port-au-Prince https://t.co/x"
@@ -72,7 +74,9 @@ def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
     Arguments:
         text: A post's text, as posted.
         known: Whether a lower-case string is a name, by which lower-case hashtags such as
-            `#nepalquake` are taken apart, and runs of letters without spaces.
+            `#nepalquake` are taken apart.
+        longest: How many letters the longest name has that begins like a piece of a script without
+            spaces; without it such runs stay whole.
     """
     words: list[Word] = []
     tags, end = 0, 0
@@ -96,8 +100,8 @@ def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
             joined = True
         if match["word"]:
             glued = joined and match.start() == end + 1 and text[end] in APOSTROPHES
-            if unspaced(match["word"]):
-                words += _cut_out(match["word"], match.start(), known)
+            if longest is not None and unspaced(match["word"]):
+                words += _cut_out(match["word"], match.start(), known, longest)
             else:
                 words.append(Word(match["word"], match.start(), match.end(), False, joined, glued=glued))
         else:
@@ -118,9 +122,9 @@ def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
     return words
 
 
-def _cut_out(run: str, start: int, known: Callable[[str], bool]) -> list[Word]:
+def _cut_out(run: str, start: int, known: Callable[[str], bool], longest: Callable[[str], int]) -> list[Word]:
     """The words of a run without spaces. None of them joins another: a longer name would have been found."""
-    return [Word(run[a:b], start + a, start + b, False, False) for a, b in pieces(run, known)]
+    return [Word(run[a:b], start + a, start + b, False, False) for a, b in pieces(run, known, longest)]
 
 
 def _parts(tag: str, known: Callable[[str], bool]) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ __all__ = ["MARKS", "bare_forms", "is_caseless", "pieces", "unspaced"]
 # Thai, Lao, Tibetan, Burmese, Khmer; kana; Han
 _UNSPACED = "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
 _UNSPACED_RUN = re.compile(f"[{_UNSPACED}]{{2,}}")
-_LONGEST_PIECE, _SHORTEST_PIECE = 12, 2
+_SHORTEST_PIECE = 2
 _SHORTEST_STEM = 2
 # Georgian has capitals in Unicode that nobody writes
 _GEORGIAN = ("\u10a0", "\u10ff")
@@ -63,21 +63,26 @@ def unspaced(text: str) -> bool:
     return _UNSPACED_RUN.search(text) is not None
 
 
-def pieces(text: str, known: Callable[[str], bool]) -> Iterator[tuple[int, int]]:
+def pieces(
+    text: str, known: Callable[[str], bool], longest: Callable[[str], int]
+) -> Iterator[tuple[int, int]]:
     """Where the names in a run without spaces begin and end, the longest first at each place; what
     lies between them is a piece too.
 
     >>> text = "輪島市で家屋倒壊"
-    >>> [text[a:b] for a, b in pieces(text, lambda name: name == "輪島市")]
+    >>> [text[a:b] for a, b in pieces(text, lambda name: name == "輪島市", lambda two: 3)]
     ['輪島市', 'で家屋倒壊']
 
     Arguments:
         text: The run.
         known: Whether a piece of it is a name that people write so.
+        longest: How many letters the longest name has that begins like a piece; most begin none.
     """
     start = at = 0
     while at < len(text):
-        end = min(len(text), at + _LONGEST_PIECE)
+        # a key has no marks, and the text may have one on each letter
+        most = 2 * longest(text[at : at + 2 * _SHORTEST_PIECE])
+        end = min(len(text), at + most)
         while end >= at + _SHORTEST_PIECE and not known(text[at:end]):
             end -= 1
         if end < at + _SHORTEST_PIECE:

@@ -42,7 +42,25 @@ def placed(text: str, lang: str, gazetteer: Gazetteer) -> dict[str, str]:
         ("ja", "石川県輪島市で家屋倒壊", {"石川県": "Ishikawa, JP", "輪島市": "Wajima, JP"}),
         ("zh", "河南郑州暴雨求救", {"河南": "Henan Sheng, CN", "郑州": "Zhengzhou, CN"}),
         ("km", "ទឹកជំនន់នៅភ្នំពេញ", {"ភ្នំពេញ": "Phnom Penh, KH"}),
+        ("th", "น้ำท่วมที่เชียงใหม่ ไฟไหม้ที่กรุงเทพ", {"เชียงใหม่": "Chiang Mai, TH", "กรุงเทพ": "Bangkok, TH"}),
+        ("my", "မန္တလေးမှာ ငလျင်", {"မန္တလေး": "Mandalay, MM"}),
+        (
+            "ko",
+            "한국 서울과 부산에는",
+            {"한국": "South Korea, KR", "서울과": "Seoul, KR", "부산에는": "Busan, KR"},
+        ),
+        # Marrakesh is Morocco in Persian, Ibadan in Nigeria is written as Abadan is
+        ("ar", "زلزال في مراكش", {"مراكش": "Marrakesh, MA"}),
+        ("fa", "متروپل آبادان", {"آبادان": "Abadan, IR"}),
+        # who sends help does not move the place
+        ("ar", "تركيا ترسل مساعدات إلى درنة", {"تركيا": "Turkey, TR", "درنة": "Darnah, LY"}),
+        (
+            "fr",
+            "Incendie à Marseille, l'Allemagne aide",
+            {"Marseille": "Marseille, FR", "Allemagne": "Germany, DE"},
+        ),
         # countries, also in Latin letters
+        ("es", "Terremoto en Siria e Irak", {"Siria": "Syria, SY", "Irak": "Iraq, IQ"}),
         ("ar", "زلزال في تركيا وسوريا", {"تركيا": "Turkey, TR", "وسوريا": "Syria, SY"}),
         ("es", "Terremoto en Turquía", {"Turquía": "Turkey, TR"}),
         ("de", "Erdbeben in der Türkei", {"Türkei": "Turkey, TR"}),
@@ -70,6 +88,28 @@ def test_places_are_found_in_the_letters_of_their_country(
         ("ja", "大分揺れました"),
         # houses is no name with an ending
         ("ru", "дома стоят"),
+        # we need a boat, said that: Tonga, Laos
+        ("th", "เราต้องการเรือ"),
+        ("th", "เขากล่าวว่า"),
+        # parts of words: Thailand, India, Syria, Libya, Mali, Aruba
+        ("ja", "リアルタイム タイムライン タイヤ スタイル"),
+        ("ja", "ブラインド マインド インドア シリアルナンバー オリビア マリア アルバイト"),
+        # coastal areas, the Sea of Japan, today, developing countries, marble: Haiti, Japan, China, Dali
+        ("zh", "沿海地区 近海地震 发展中国家 大理石"),
+        ("ja", "南海地震 日本海地震 今日本当に 富士山"),
+        # besides, we had: Togo, Mali
+        ("ru", "Кроме того, чад и куба"),
+        ("uk", "ми мали"),
+        # financial aid, we are safe, a tremor, torrents: Mali, Amman, Heze, Seoul
+        ("ar", "دعم مالي، نحن في امان، هزة أرضية، في سيول جارفة"),
+        ("fa", "کمک مالی"),
+        ("he", "הבנין קרס, פונה"),
+        ("ko", "지진 후에 빈 고양이 이천 명, 오만 명"),
+        ("hi", "माली सूरत सागर आनंद"),
+        # people
+        ("ja", "山口さん 松本さん 太田さん"),
+        ("en", "a suede jacket and Indie music"),
+        ("fr", "Dominique a disparu"),
     ],
 )
 def test_words_are_not_taken_for_places(lang: str, text: str, gazetteer: Gazetteer) -> None:
@@ -79,6 +119,7 @@ def test_words_are_not_taken_for_places(lang: str, text: str, gazetteer: Gazette
 def test_hashtags_are_read_in_all_scripts(gazetteer: Gazetteer) -> None:
     assert placed("#حفر_الباطن تغرق", "ar", gazetteer) == {"حفر_الباطن": "Hafar Al-Batin, SA"}
     assert placed("#नेपाल", "ne", gazetteer) == {"नेपाल": "Nepal, NP"}
+    assert placed("#熊本地震 #四川地震#", "ja", gazetteer) == {"熊本": "Kumamoto, JP", "四川": "Sichuan, CN"}
 
 
 def test_letters_that_writers_exchange_are_one() -> None:

@@ -5,7 +5,6 @@ The point of a country or division is the mean of its cities weighted by populat
 so that it works across the date line.
 """
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
@@ -19,6 +18,7 @@ from crisislens.knowledge.geonames import (
 )
 from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.word_lists import asset_rows, word_list
+from crisislens.knowledge.writing import at_home
 
 __all__ = ["Named", "all_entries"]
 
@@ -29,35 +29,6 @@ _OWN_REGION = 300_000
 _REGION_WORDS = ("Province", "Region", "Oblast", "Governorate", "Department", "Prefecture", "State")
 # what lies elsewhere has a name in these letters as every city has, and people write it when it is large
 _KNOWN_ABROAD, _MORE_THAN_A_WORD = 500_000, 1_000_000
-# where the letters of a name, told by the first word of their name in Unicode, are those of the place itself
-_AT_HOME = {
-    "ARABIC": "AE AF BH DJ DZ EG EH ER IL IQ IR JO KM KW LB LY MA MR OM PK PS QA SA SD SO SY TD TN YE",
-    "ARMENIAN": "AM AZ",
-    "BENGALI": "BD IN",
-    "CJK": "CN HK JP MO TW",
-    "CYRILLIC": "BA BG BY KG KZ MD ME MK MN RS RU TJ UA UZ XK",
-    "DEVANAGARI": "IN NP",
-    "ETHIOPIC": "ER ET",
-    "GEORGIAN": "GE",
-    "GREEK": "CY GR",
-    "GUJARATI": "IN",
-    "GURMUKHI": "IN PK",
-    "HANGUL": "KP KR",
-    "HEBREW": "IL PS",
-    "HIRAGANA": "JP",
-    "KANNADA": "IN",
-    "KATAKANA": "JP",
-    "KHMER": "KH",
-    "LAO": "LA",
-    "MALAYALAM": "IN",
-    "MYANMAR": "MM",
-    "ORIYA": "IN",
-    "SINHALA": "LK",
-    "TAMIL": "IN LK",
-    "TELUGU": "IN",
-    "THAI": "TH",
-    "TIBETAN": "CN",
-}
 # degrees north and east, and inhabitants
 _Middle = tuple[float | None, float | None, int]
 _NOWHERE: _Middle = (None, None, 0)
@@ -104,8 +75,7 @@ def _in_other_letters(city: Entry, written: Mapping[str, tuple[str, ...]]) -> It
         # without capitals a word is told from a name by nothing else
         if city.population < _MORE_THAN_A_WORD and name_key(name) in words:
             continue
-        script = unicodedata.name(name[:1], "").partition(" ")[0]
-        if city.population >= _KNOWN_ABROAD or city.country in _AT_HOME.get(script, "").split():
+        if city.population >= _KNOWN_ABROAD or at_home(name, city.country):
             yield name
 
 

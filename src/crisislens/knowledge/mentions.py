@@ -36,7 +36,7 @@ __all__ = ["find_places", "locate"]
 # that it is a place at all, and that times the share of the best reading
 _SURE, _LEAST = 0.5, 0.35
 _MOST_ALTERNATIVES = 3
-_SMALL, _LARGE = 15_000, 1_000_000
+_SMALL, _KNOWN, _CITY, _LARGE = 15_000, 60_000, 500_000, 1_000_000
 # a street is looked for in a city; a country's middle says nearly nothing
 _SPECIFIC = {"city": 1.0, "county": 0.9, "state": 0.75, "country": 0.6}
 
@@ -70,7 +70,8 @@ def find_places(post: Post, gazetteer: Gazetteer) -> list[PlaceMention]:
         words=words,
         english=primary_language(post.lang) in (None, "en"),
         point=own_point(post),
-        anchors=tuple(anchors_of(spans)),
+        # each once, however often it is named
+        anchors=tuple({place.id: place for place in anchors_of(spans)}.values()),
         basin=storm_basin(words),
         filed=_places_of_event(post.event, gazetteer),
     )
@@ -141,7 +142,9 @@ def _evidence(span: Span, best: Place, context: Context) -> float:
     # a small place counts less, and less again where the post is about another country
     elsewhere = any(place.country != best.country for place in around)
     same = any(place.country == best.country for place in around)
-    return span.evidence - 2.0 * (best.population < _SMALL) - 2.0 * (elsewhere and not same)
+    # countries send help: a town that may be any word counts less beside another one, a city does not
+    foreign = elsewhere and not same and best.population < (_CITY if span.key.isascii() else _KNOWN)
+    return span.evidence - 2.0 * (best.population < _SMALL) - 2.0 * foreign
 
 
 def _places_of_event(event: str | None, gazetteer: Gazetteer) -> tuple[Place, ...]:

@@ -1,10 +1,11 @@
 """What names of places are compared by.
 
-A key is without case, accents, points and apostrophes, with hyphens as spaces and `St` as `saint`.
-Letters that Unicode does not take apart (ı, ł, ø, đ, ß, æ, …) are written with the letters that
-keyboards without them use; letters that Arabic, Persian and Urdu write differently, or that writers
-of Arabic exchange (ة and ه, ى and ي), are one. German and the Nordic languages have a second habit
-(Malmoe, Duesseldorf, Tromsoe); `other_keys` has that spelling, and the gazetteer knows both.
+A key is without case, accents (but those of Thai, Burmese and Khmer, which tell words apart), points
+and apostrophes, with hyphens as spaces and `St` as `saint`. Letters that Unicode does not take
+apart (ı, ł, ø, đ, ß, æ, …) are written with the letters that keyboards without them use; letters
+that Arabic, Persian and Urdu write differently, or that writers of Arabic exchange (ة and ه, ى and
+ي), are one. German and the Nordic languages have a second habit (Malmoe, Duesseldorf, Tromsoe);
+`other_keys` has that spelling, and the gazetteer knows both.
 """
 
 import re
@@ -84,7 +85,7 @@ def name_keys(names: Iterable[str]) -> Iterator[str]:
         plain = _POINTS.sub("", name)
         if not plain.isascii():
             apart = unicodedata.normalize("NFKD", plain.translate(_FOLD))
-            plain = "".join([c for c in apart if not unicodedata.combining(c)])
+            plain = "".join([c for c in apart if not unicodedata.combining(c) or "\u0e00" <= c <= "\u17ff"])
         words = _GAPS.sub(" ", plain).strip().casefold().split(" ")
         yield " ".join([_LONG.get(word, word) for word in words])
 

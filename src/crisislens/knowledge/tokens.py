@@ -105,7 +105,12 @@ def split_words(
             else:
                 words.append(Word(match["word"], match.start(), match.end(), False, joined, glued=glued))
         else:
-            for i, (a, b) in enumerate(_parts(match["tag"][1:], known)):
+            tag = match["tag"][1:]
+            if longest is not None and unspaced(tag):
+                parts = list(pieces(tag, known, longest))
+            else:
+                parts = _parts(tag, known)
+            for i, (a, b) in enumerate(parts):
                 first = match.start() + 1
                 words.append(
                     Word(

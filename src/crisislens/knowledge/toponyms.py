@@ -13,7 +13,7 @@ from crisislens.domain.place import Place
 from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.spans import Span, contains
 from crisislens.knowledge.tokens import Word
-from crisislens.knowledge.word_lists import cue_words, cues_of, word_list
+from crisislens.knowledge.word_lists import affixes, cue_words, cues_of, word_list
 from crisislens.knowledge.writing import unspaced
 
 __all__ = ["place_evidence"]
@@ -21,6 +21,8 @@ __all__ = ["place_evidence"]
 _PRIORS = ((1_000_000, 2.0), (200_000, 1.2), (50_000, 0.3), (15_000, -0.6))
 _SMALLEST_PRIOR = -1.0
 _SHORT_KEY, _SPEAKS_LEAST = 4, 500_000
+# the first letter that is none of Latin
+_GREEK = "\u0370"
 _BETWEEN = re.compile(r"[\s,#.]*")
 
 
@@ -53,6 +55,9 @@ def place_evidence(
         e -= 4.0
     if _organization(span, words, before, after):
         e -= 4.0
+    if unspaced(run[-1].text) and text.startswith(affixes("persons"), run[-1].end):
+        # Yamaguchi-san is a person
+        e -= 4.0
     return e
 
 
@@ -69,7 +74,10 @@ def _of_spelling(span: Span, run: Sequence[Word], best: Place, weak: bool) -> fl
     and short names that lost their accents.
     """
     e = 0.0
-    if weak:
+    if weak and run[0].caseless:
+        # nothing but what stands beside it tells such a word from a name
+        e -= 4.0
+    elif weak:
         known = best.kind != "country" and best.population >= 500_000
         # a name of persons counts more against a place than a word does, unless the place is large
         e -= 2.5 if known or span.key not in word_list("names") else 3.5
@@ -78,7 +86,9 @@ def _of_spelling(span: Span, run: Sequence[Word], best: Place, weak: bool) -> fl
     )
     # two small letters are a code, which `spans` has judged already
     if small and len(run[0].text) > 2:
-        e -= 0.5 if best.kind in ("country", "state") and not weak else 3.0
+        # names of countries in Latin letters are hardly ever words, in Cyrillic they are
+        region = best.kind in ("country", "state") and not weak
+        e -= 3.0 if not region else 0.5 if run[0].text[:1] < _GREEK else 3.5
     if unspaced(run[-1].text):
         # characters are few and say much: the last one says that it is a town
         return e + (2.0 if run[-1].text[-1] in cue_words("town_signs") else 0.0)

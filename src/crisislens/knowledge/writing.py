@@ -12,9 +12,9 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from crisislens.knowledge.word_lists import asset_rows
+from crisislens.knowledge.word_lists import affixes, asset_rows
 
-__all__ = ["MARKS", "bare_forms", "is_caseless", "pieces", "unspaced"]
+__all__ = ["MARKS", "at_home", "bare_forms", "is_caseless", "pieces", "unspaced"]
 
 # Thai, Lao, Tibetan, Burmese, Khmer; kana; Han
 _UNSPACED = "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
@@ -24,6 +24,36 @@ _SHORTEST_STEM = 2
 # Georgian has capitals in Unicode that nobody writes
 _GEORGIAN = ("\u10a0", "\u10ff")
 _ALEF, _LAM = "\u0627", "\u0644"
+
+# where the letters of a name, told by the first word of their name in Unicode, are those of the place itself
+_AT_HOME = {
+    "ARABIC": "AE AF BH DJ DZ EG EH ER IL IQ IR JO KM KW LB LY MA MR OM PK PS QA SA SD SO SY TD TN YE",
+    "ARMENIAN": "AM AZ",
+    "BENGALI": "BD IN",
+    "CJK": "CN HK JP MO TW",
+    "CYRILLIC": "BA BG BY KG KZ MD ME MK MN RS RU TJ UA UZ XK",
+    "DEVANAGARI": "IN NP",
+    "ETHIOPIC": "ER ET",
+    "GEORGIAN": "GE",
+    "GREEK": "CY GR",
+    "GUJARATI": "IN",
+    "GURMUKHI": "IN PK",
+    "HANGUL": "KP KR",
+    "HEBREW": "IL PS",
+    "HIRAGANA": "JP",
+    "KANNADA": "IN",
+    "KATAKANA": "JP",
+    "KHMER": "KH",
+    "LAO": "LA",
+    "MALAYALAM": "IN",
+    "MYANMAR": "MM",
+    "ORIYA": "IN",
+    "SINHALA": "LK",
+    "TAMIL": "IN LK",
+    "TELUGU": "IN",
+    "THAI": "TH",
+    "TIBETAN": "CN",
+}
 
 
 def _mark_ranges() -> str:
@@ -42,6 +72,19 @@ def _mark_ranges() -> str:
 
 MARKS = sys.intern(_mark_ranges())
 """Marks on letters (Hebrew and Arabic points, vowel signs of Indian scripts), as ranges of an expression."""
+
+
+def at_home(name: str, country: str) -> bool:
+    """Whether a name is written in the letters of a country.
+
+    >>> at_home("Орск", "RU"), at_home("درنة", "RU"), at_home("Derna", "LY")
+    (True, False, False)
+
+    Arguments:
+        name: The name, or its key.
+        country: An ISO code.
+    """
+    return country in _AT_HOME.get(_script(name), "").split()
 
 
 def is_caseless(text: str) -> bool:
@@ -80,10 +123,14 @@ def pieces(
     """
     start = at = 0
     while at < len(text):
+        hidden = next((len(word) for word in affixes("hides") if text.startswith(word, at)), 0)
+        if hidden or _is_mark(text[at]):
+            at += hidden or 1
+            continue
         # a key has no marks, and the text may have one on each letter
         most = 2 * longest(text[at : at + 2 * _SHORTEST_PIECE])
         end = min(len(text), at + most)
-        while end >= at + _SHORTEST_PIECE and not known(text[at:end]):
+        while end >= at + _SHORTEST_PIECE and not (_stands_alone(text, at, end) and known(text[at:end])):
             end -= 1
         if end < at + _SHORTEST_PIECE:
             at += 1
@@ -94,6 +141,29 @@ def pieces(
         start = at = end
     if start < len(text):
         yield start, len(text)
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether a piece is cut out between letters, and of katakana between words."""
+    if end < len(text) and _is_mark(text[end]):
+        return False
+    # all of a katakana run is one word: Thailand's four letters begin "timeline"
+    before, behind = text[start - 1 : start], text[end : end + 1]
+    inside = _is_katakana(text[start]) and _is_katakana(before)
+    return not inside and not (_is_katakana(text[end - 1]) and _is_katakana(behind))
+
+
+def _script(word: str) -> str:
+    """The script of a word's first letter: the first word of the letter's name."""
+    return unicodedata.name(word[0], "").partition(" ")[0] if word else ""
+
+
+def _is_mark(letter: str) -> bool:
+    return unicodedata.category(letter).startswith("M")
+
+
+def _is_katakana(letter: str) -> bool:
+    return "\u30a1" <= letter <= "\u30ff" and letter != "\u30fb"
 
 
 def bare_forms(word: str) -> Iterator[str]:
@@ -109,10 +179,7 @@ def bare_forms(word: str) -> Iterator[str]:
     Arguments:
         word: A word as it stands.
     """
-    if not word:
-        return
-    # the first word of a letter's name is its script
-    script = unicodedata.name(word[:1], "").partition(" ")[0]
+    script = _script(word)
     for prefix, _ in _grown_on(script, "prefix"):
         rest = word.removeprefix(prefix)
         if rest != word and len(rest) >= _SHORTEST_STEM:

@@ -15,7 +15,7 @@ from crisislens.core.run_files import find_run_file
 from crisislens.core.seeds import check_seed_numbers
 from crisislens.data.catalog import OwnTask, load_labeled
 from crisislens.data.labeled import PARTS, LabeledData
-from crisislens.data.own_labels import MADE_SPLITS, read_labels
+from crisislens.data.own_labels import MADE_PARTS, read_labels
 from crisislens.evaluation.compare import Compared, compare_answers
 from crisislens.models.artifact import read_meta
 from crisislens.pipeline.joining import trained_artifact
@@ -123,7 +123,7 @@ def evaluate(
         raise InputError(f"split {split!r} is not known; expected {', '.join(PARTS)}")
     artifact = trained_artifact(Path(model))
     run = run_of(model)
-    posts = data if isinstance(data, LabeledData) else _measured(run, artifact, data)
+    posts = data if isinstance(data, LabeledData) else _measured(run, artifact, data, split)
     if not posts.splits[split]:
         raise InputError(f"there are no {split} posts to measure on; name another split")
     return evaluate_artifact(
@@ -149,15 +149,15 @@ def run_of(model: str | Path) -> RunConfig:
     return RunConfig.load(path)
 
 
-def _measured(run: RunConfig, artifact: Path, data: str | Path | None) -> LabeledData:
+def _measured(run: RunConfig, artifact: Path, data: str | Path | None, split: str) -> LabeledData:
     """The posts of a run, or other ones that are labeled with its classes.
 
     Raises:
-        DataError: If they are the run's own and have changed since, and their splits were made.
+        DataError: If they are the run's own and have changed since, and that split was made.
     """
     if data is None or Path(data).resolve() == run.data.root.resolve():
         posts = load_labeled(run.data, run.task)
-        _refuse_changed(run, artifact, posts)
+        _refuse_changed(run, artifact, posts, split)
         return posts
     if run.data.source not in _OWN_LABELS:
         return load_labeled(run.data.model_copy(update={"root": Path(data)}), run.task)
@@ -168,20 +168,22 @@ def _measured(run: RunConfig, artifact: Path, data: str | Path | None) -> Labele
     return load_labeled(other, (run.task or OwnTask()).model_copy(update=answered))
 
 
-def _refuse_changed(run: RunConfig, artifact: Path, posts: LabeledData) -> None:
-    """Stops where splits that are made anew would put posts that the model learned from among the test posts.
-    Splits that a table names are its own word.
+def _refuse_changed(run: RunConfig, artifact: Path, posts: LabeledData, split: str) -> None:
+    """Stops where a split that is made anew would hold posts that the model learned from. One that a table
+    names is its own word.
 
     Raises:
         DataError: If the posts are not those of the training.
     """
     known = _learned_from(artifact)
-    if posts.description.get("splits") != MADE_SPLITS or known in ("", posts.fingerprint):
+    made = posts.description.get(MADE_PARTS)
+    if not isinstance(made, list) or split not in made or known in ("", posts.fingerprint):
         return
     what = "folder" if run.data.source == "folders" else "table"
     raise DataError(
-        f"{run.data.root} is no longer the {what} that this run was trained on, so its test posts may be "
-        f"posts that the model learned from; give new posts alone, in a {what} of another name, with --data"
+        f"{run.data.root} is no longer the {what} that this run was trained on, or this version reads it "
+        f"otherwise, so its {split} posts may be posts that the model learned from; give new posts alone, in "
+        f"a {what} of another name, with --data"
     )
 
 

@@ -51,6 +51,10 @@ def table(path: Path, **settings: object) -> LabeledData:
         (" water | food ", ("water", "food")),
         ('["water", "food"]', ("water", "food")),
         (["water", "water"], ("water",)),
+        ([1.0, 2.0, 2.5, None, float("nan")], ("1", "2", "2.5")),
+        ("[1.0, NaN, null]", ("1",)),
+        ([float("nan")], ()),
+        (("", "None"), ("None",)),
         ("[flood]", ("[flood]",)),
         ("clean  water", ("clean water",)),
         (3, ("3",)),
@@ -88,6 +92,8 @@ def test_splits_of_the_table_are_kept_and_their_usual_names_are_known(tmp_path: 
     data = table(write(tmp_path / "own.csv", given))
     assert {part: len(posts) for part, posts in data.splits.items()} == {"train": 4, "dev": 4, "test": 4}
     assert [labeled.post.id for labeled in data.splits["dev"]] == ["p_1", "p_4", "p_7", "p_10"]
+    assert data.description["splits"] == "from the source"
+    assert data.description[own_labels.MADE_PARTS] == []
 
 
 def test_a_missing_dev_split_is_made_from_the_training_rows_alone(tmp_path: Path) -> None:
@@ -97,6 +103,9 @@ def test_a_missing_dev_split_is_made_from_the_training_rows_alone(tmp_path: Path
     data = table(write(tmp_path / "own.csv", given))
     assert [labeled.post.id for labeled in data.splits["test"]] == [f"p_{i}" for i in range(20)]
     assert 5 <= len(data.splits["dev"]) <= 25
+    # a table that has grown would have another one
+    assert data.description["splits"] == own_labels.MADE_SPLITS
+    assert data.description[own_labels.MADE_PARTS] == ["dev"]
 
 
 def test_several_labels_become_a_row_of_zeros_and_ones(tmp_path: Path) -> None:
@@ -345,6 +354,38 @@ def test_what_a_run_file_cannot_say_is_not_advised(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="give its columns the names that they had in training") as error:
         table(path, only_measured=True)
     assert "--" not in str(error.value)
+
+
+def test_what_is_wrong_is_told_whole_where_a_name_holds_a_semicolon(tmp_path: Path) -> None:
+    odd = [{"nr": row["id"], "my; words": row["text"], "label": row["label"]} for row in rows(30)]
+    path = write(tmp_path / "a;b.csv", odd)
+    with pytest.raises(
+        DataError, match=r"root: a;b\.csv has no column known to hold the text; give its columns the names"
+    ):
+        table(path, only_measured=True)
+    nothing = write(tmp_path / "c;d.csv", [{"id": "1", "text": "", "label": "water"}])
+    with pytest.raises(
+        DataError, match=r"no row of c;d\.csv has .* \(its column text is empty\); give its columns the names"
+    ):
+        table(nothing, only_measured=True)
+    none = write(tmp_path / "e;f.csv", [{"lat": "1", "label": "water"}])
+    with pytest.raises(
+        DataError, match=r"e;f\.csv has no column for text or image; give its columns"
+    ) as error:
+        table(none, only_measured=True)
+    assert "--" not in str(error.value)
+
+
+def test_whole_numbers_are_spelled_as_a_model_of_before_knows_them(tmp_path: Path) -> None:
+    given = [{**row, "label": float(i % 2)} for i, row in enumerate(rows(6))]
+    path = tmp_path / "own.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in given), encoding="utf-8")
+    config = DataConfig(source="table", root=path, only_measured=True)
+    found = load_labeled(config, OwnTask(classes=("0.0", "1.0")))
+    assert [labeled.label for labeled in found.splits["test"]] == ["0.0", "1.0"] * 3
+    # and of one that knows both, as the table says them
+    found = load_labeled(config, OwnTask(classes=("0", "0.0", "1")))
+    assert [labeled.label for labeled in found.splits["test"]] == ["0", "1"] * 3
 
 
 def test_rows_that_failed_are_told_with_what_they_cost(tmp_path: Path) -> None:

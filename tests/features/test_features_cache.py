@@ -7,22 +7,30 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from feature_cases import make_encoder, write_picture
 
-from crisislens.core.errors import CacheError
+from crisislens.core.errors import CacheError, ModelError
+from crisislens.core.files import atomic_write
+from crisislens.core.fingerprint import sha256_of_file
 from crisislens.data.text import CleaningRules
+from crisislens.domain.assessment import Modality
 from crisislens.domain.post import ImageRef, Post
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
+from crisislens.features import extract as extract_module
 from crisislens.features.cache import CacheManifest, FeatureCache, shard_path
 from crisislens.features.encode import EncodedPosts, PostEncoder, collate
-from crisislens.features.extract import EncodeRecipe, extract
+from crisislens.features.extract import EncodeRecipe, cache_identity, extract
+from crisislens.features.shards import pack_shard
 from crisislens.nn.batch import FeatureBatch
-from crisislens.runs.cutting import CHUNK_LETTERS
+from crisislens.runs.cutting import CHUNK_LETTERS, chunks
 
 pytestmark = pytest.mark.usefixtures("warm_starts")
 
@@ -333,6 +341,108 @@ def test_what_is_broken_leaves_the_manifest_until_it_is_made_again(
     assert 4 not in CacheManifest.read(folder).shards
     with pytest.raises(CacheError, match="extract again"):
         FeatureCache.open(folder, verify=False)
+
+
+def _same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library writes a file's texts in an order of chance; here a shard has the same bytes each time."""
+    packed: dict[tuple[str, ...], tuple[bytes, frozenset[int]]] = {}
+
+    def pack(ids: list[str], encoded: EncodedPosts, **named: Any) -> tuple[bytes, frozenset[int]]:
+        if tuple(ids) not in packed:
+            packed[tuple(ids)] = pack_shard(ids, encoded, **named)
+        return packed[tuple(ids)]
+
+    monkeypatch.setattr(extract_module, "pack_shard", pack)
+
+
+def test_a_broken_shard_that_another_process_made_again_stays_finished(
+    posts: list[Post], encoder: PostEncoder, caches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _same_bytes(monkeypatch)
+    cache = make(posts, encoder, caches)
+    before = cache.manifest.shards
+    shard_path(cache.folder, 2).write_bytes(b"half")
+    slow = extract_module._Shards(cache.folder, cache.manifest.identity)
+    slow.start()
+    make(posts, encoder, caches)
+    assert CacheManifest.read(cache.folder).shards == before
+    slow.write_manifest()
+    assert CacheManifest.read(cache.folder).shards == before
+    # as long as nobody has made it again it is named no more
+    shard_path(cache.folder, 2).write_bytes(b"half")
+    slow = extract_module._Shards(cache.folder, cache.manifest.identity)
+    slow.start()
+    slow.write_manifest()
+    assert sorted(CacheManifest.read(cache.folder).shards) == [0, 1]
+
+
+def test_the_manifest_names_the_file_that_lies_there(
+    posts: list[Post], encoder: PostEncoder, caches: Path
+) -> None:
+    identity = cache_identity(posts, encoder, source_fingerprint="s", shard_posts=16)
+    place = caches / identity.fingerprint()
+    one, other = (extract_module._Shards(place, identity) for _ in range(2))
+    chunk = next(iter(chunks(posts, most_rows=16)))
+    made = [encoder.encode([post]) for post in chunk.posts]
+    one.start()
+    other.start()
+    one.enter(chunk, made)
+    # the same posts, and a file of other bytes
+    other.enter(chunk, [replace(made[0], notes=[("seen later",)]), *made[1:]])
+    one.write_manifest()
+    assert CacheManifest.read(place).shards == {0: sha256_of_file(shard_path(place, 0))}
+
+
+def test_two_processes_write_the_manifest_one_after_the_other(
+    posts: list[Post], encoder: PostEncoder, caches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = make(posts, encoder, caches)
+    one, other = (extract_module._Shards(cache.folder, cache.manifest.identity) for _ in range(2))
+    inside, overlaps = [0], list[bool]()
+
+    def slow(path: Path, content: str | bytes) -> None:
+        inside[0] += 1
+        time.sleep(0.2)
+        overlaps.append(inside[0] > 1)
+        atomic_write(path, content)
+        inside[0] -= 1
+
+    monkeypatch.setattr(extract_module, "atomic_write", slow)
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(ledger.write_manifest) for ledger in (one, other)]:
+            done.result()
+    assert overlaps == [False, False]
+
+
+class OneHost:
+    """Hosts in this process."""
+
+    size = 1
+
+    def __init__(self, recipe: EncodeRecipe) -> None:
+        self.step = recipe()
+
+    def call(self, method: str, *arguments: object, **named: object) -> object:
+        return getattr(self.step, method)(*arguments, **named)
+
+
+@pytest.mark.parametrize(("here", "there"), [((), ("text", "image")), (("text", "image"), ("text",))])
+def test_hosts_that_keep_other_states_are_refused(
+    here: tuple[Modality, ...],
+    there: tuple[Modality, ...],
+    posts: list[Post],
+    hashing: EncoderPair,
+    root: Path,
+    caches: Path,
+) -> None:
+    encoder = make_encoder(hashing, root, keep_tokens=here)
+    spec, own = EncoderSpec(name="hashing"), encoder.fingerprint()
+    recipe = EncodeRecipe(spec, encoder.rules, encoder.limits, root, own, keep_tokens=there)
+    with pytest.raises(ModelError, match="give `EncodeRecipe` the `keep_tokens` of the encoder"):
+        make(posts, encoder, caches, hosts=OneHost(recipe))
+    assert not list(caches.rglob("shard-*"))
+    recipe = replace(recipe, keep_tokens=encoder.keep_tokens)
+    assert len(make(posts, encoder, caches, hosts=OneHost(recipe))) == 40
 
 
 def test_a_host_keeps_the_states_that_it_is_told_to(

@@ -109,6 +109,21 @@ def test_splits_that_a_table_names_are_its_own_word(table: Path, tmp_path: Path)
     assert crisislens.evaluate(result.folder).report.posts == 39
 
 
+def test_a_dev_split_that_was_cut_from_train_is_made_anew_of_a_table_that_has_grown(tmp_path: Path) -> None:
+    old = [
+        {**row, "split": "test" if row["split"] == "test" else "train"} for row in own_rows(120, split=True)
+    ]
+    path = write_table(tmp_path / "posts.csv", old[:90])
+    [result] = crisislens.train(values(path, epochs=1), out=tmp_path / "runs", cache=tmp_path / "cache")
+    assert crisislens.evaluate(result.folder, split="dev").report.posts > 0
+    write_table(path, old)
+    told = "no longer the table .*, or this version reads it otherwise, so its dev posts may be posts that"
+    with pytest.raises(DataError, match=told):
+        crisislens.evaluate(result.folder, split="dev")
+    named = sum(row["split"] == "test" for row in old)
+    assert crisislens.evaluate(result.folder).report.posts == named
+
+
 def test_a_new_table_is_measured_whole(trained: RunResult, tmp_path: Path) -> None:
     rows = own_rows(30, split=False)[20:]
     found = crisislens.evaluate(trained.folder, write_table(tmp_path / "new.csv", rows))

@@ -75,7 +75,15 @@ def features(
     maker = PostEncoder(load_encoders(spec), rules=CleaningRules(), limits=ImageLimits(), image_root=root)
 
     def recipe() -> EncodeRecipe:
-        return EncodeRecipe(spec, maker.rules, maker.limits, root, maker.fingerprint(), where.device)
+        return EncodeRecipe(
+            spec,
+            maker.rules,
+            maker.limits,
+            root,
+            maker.fingerprint(),
+            where.device,
+            keep_tokens=maker.keep_tokens,
+        )
 
     with (
         stoppable(f"what was finished is kept in {out}"),

@@ -11,10 +11,11 @@ posts with one id, near-duplicate texts or photos, or chains of them, stay toget
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from crisislens.domain.tasks import Task, own_task
 
 __all__ = [
     "LABEL_COLUMNS",
+    "MADE_PARTS",
     "MADE_SPLITS",
     "SPLIT_COLUMNS",
     "labels_of",
@@ -49,6 +51,8 @@ SPLIT_COLUMNS: tuple[str, ...] = ("split", "set", "fold")
 """The same for the column of splits."""
 MADE_SPLITS = "made without leaks"
 """What `description["splits"]` says where not all of them are the source's own."""
+MADE_PARTS = "splits that were made"
+"""Where `description` lists those that are not the source's own, such as a `dev` cut from its `train`."""
 _PART_NAMES = {
     **{part: part for part in PARTS},
     **dict.fromkeys(("training",), "train"),
@@ -60,6 +64,8 @@ _HEIC = (".heic", ".heif")
 _MAC_FOLDER = "__MACOSX"
 # more are a column of texts or ids that was taken for labels
 _MOST_CLASSES = 200
+# where a sentence about columns turns to advice; a ";" alone may stand in a file's or a column's name
+_ADVICE = re.compile("; (?:likely|name one with) ")
 
 
 @dataclass(frozen=True)
@@ -79,24 +85,27 @@ def labels_of(cell: object) -> tuple[str, ...]:
     >>> labels_of("water; food"), labels_of('["water"]'), labels_of(" "), labels_of(2)
     (('water', 'food'), ('water',), (), ('2',))
     """
-    if cell is None:
-        return ()
-    if isinstance(cell, float):
-        # other programs keep an empty cell among numbers as NaN, and whole numbers as floats
-        return () if math.isnan(cell) else (_number(cell),)
     if isinstance(cell, str) and cell.lstrip().startswith("["):
         # what is no JSON after all is a label that begins with a bracket
         with suppress(ValueError, RecursionError):
             cell = json.loads(cell)
     if isinstance(cell, list | tuple):
-        parts = [str(part) for part in cell]
+        parts = [_said(part) for part in cell]
     else:
-        parts = str(cell).replace("|", ";").split(";")
+        parts = _said(cell).replace("|", ";").split(";")
     return tuple(dict.fromkeys(name for part in parts if (name := " ".join(part.split()))))
 
 
-def _number(cell: float) -> str:
-    return str(int(cell)) if cell.is_integer() else str(cell)
+def _said(cell: object) -> str:
+    """What a cell, or one of the list in it, says; nothing where it is empty."""
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        # other programs keep an empty cell among numbers as NaN, and whole numbers as floats
+        if math.isnan(cell):
+            return ""
+        return str(int(cell)) if cell.is_integer() else str(cell)
+    return str(cell)
 
 
 def read_table(config: DataConfig, task: OwnTask) -> LabeledData:
@@ -188,7 +197,7 @@ def _without_map(said: str, *, settable: bool) -> str:
         return said
     if settable:
         return said.replace("--map '", "--set 'data.columns.").replace("--map ", "--set data.columns.")
-    wrong, _, _ = said.partition(";")
+    wrong = _ADVICE.split(said)[0]
     return f"{wrong}; give its columns the names that they had in training, or usual ones such as id and text"
 
 
@@ -298,6 +307,8 @@ def _labeled(
 ) -> LabeledData:
     """The posts of a task in three parts."""
     read, rows = len(rows), [row for row in rows if row.post.text.strip() or row.post.image]
+    if config.only_measured:
+        rows = _as_known(rows, task.classes)
     several = any(len(row.labels) > 1 for row in rows) if task.several is None else task.several
     if not several and (row := next((r for r in rows if len(r.labels) > 1), None)):
         raise DataError(
@@ -317,13 +328,17 @@ def _labeled(
     for row, part in zip(kept, parts, strict=True):
         first, *rest = row.labels or ("",)
         splits[part].append(LabeledPost(row.post, first, part, also=tuple(rest)))
-    made = not config.only_measured and any(not row.part for row in kept)
+    # a dev part that is cut from rows that the table calls train is made as well
+    made = {part for row, part in zip(kept, parts, strict=True) if row.part != part}
+    if config.only_measured:
+        made = set()
     facts = {
         **described,
         # nothing could be learned from them but how frequent a label is
         "rows without text or photo": read - len(rows),
         "rows without a label": len(rows) - len(kept),
         "splits": MADE_SPLITS if made else "from the source",
+        MADE_PARTS: sorted(made),
     }
     if config.only_measured:
         identity = {**identity, "only measured": True}
@@ -331,6 +346,15 @@ def _labeled(
         identity = {**identity, "left out": read - len(rows)}
     mark = fingerprint({**identity, "task": space.model_dump(mode="json")})
     return LabeledData(space, splits, image_root, mark, facts)
+
+
+def _as_known(rows: Sequence[_Row], classes: Sequence[str]) -> list[_Row]:
+    """Rows whose whole numbers are spelled as the classes of a model are: to earlier versions a label that
+    another program kept as a float was "2.0", and now it is "2".
+    """
+    earlier = {name.removesuffix(".0"): name for name in classes if name.endswith(".0")}
+    known = {short: name for short, name in earlier.items() if short not in classes}
+    return [replace(row, labels=tuple(known.get(label, label) for label in row.labels)) for row in rows]
 
 
 def _space(rows: Sequence[_Row], task: OwnTask, column: str, *, several: bool) -> Task:

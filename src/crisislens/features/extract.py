@@ -9,10 +9,14 @@ the other writes. A post that breaks the encoders has no features and says so in
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from filelock import FileLock
+from torch import Tensor
 
 from crisislens.core.errors import CacheError, ImageError, ModelError
 from crisislens.core.files import atomic_write
@@ -38,6 +42,10 @@ __all__ = ["SHARD_POSTS", "EncodeRecipe", "EncodeStep", "cache_identity", "extra
 SHARD_POSTS = 256
 # no shard is written for an hour, so what is older belongs to nobody
 _STALE_S = 3600
+# held for as long as one shard is written
+_LOCK = ".manifest.lock"
+# which file it is, when it was written, and its size; None where there is none
+_Mark = tuple[int, int, int] | None
 
 
 class EncodeStep:
@@ -143,6 +151,7 @@ def extract(
 
     Raises:
         CacheError: If features cannot be stored in `token_dtype`.
+        ModelError: If hosts keep other token states than the encoder.
         RunError: If the disk is full.
     """
     identity = cache_identity(
@@ -184,16 +193,19 @@ class _Shards:
     def __init__(self, place: Path, identity: CacheIdentity) -> None:
         self.place, self.identity = place, identity
         self._digests: dict[int, str] = {}
-        self._lost: dict[int, str] = {}
+        self._lost: dict[int, tuple[str, _Mark]] = {}
         self._stored: set[int] = set()
+        self._lock = FileLock(place / _LOCK)
 
     def start(self) -> int:
         """See `runs.ledger.Ledger`."""
         _sweep(self.place)
         named = _named_shards(self.place)
+        # before they are read, so that one that is replaced meanwhile is looked at again
+        marks = {index: _mark(shard_path(self.place, index)) for index in named}
         shards = _whole_shards(self.place, self.identity, named)
         self._digests = {index: digest for index, (digest, _) in shards.items()}
-        self._lost = {index: digest for index, digest in named.items() if index not in shards}
+        self._lost = {index: (digest, marks[index]) for index, digest in named.items() if index not in shards}
         for _, shard in shards.values():
             self._stored.update(shard.stored_keys.tolist())
         return 0
@@ -213,6 +225,7 @@ class _Shards:
         if packed is None:
             return
         identity, path = self.identity, shard_path(self.place, chunk.index)
+        _check_states(packed, identity.keep_tokens)
         data, stored = pack_shard(
             [post.id for post in chunk.posts],
             _together(packed),
@@ -221,25 +234,81 @@ class _Shards:
             elsewhere=self._stored,
         )
         self._stored |= stored
-        with writing(self.place):
+        # together, so that the manifest never names the bytes of another process's file
+        with writing(self.place), self._alone():
             atomic_write(path, data)
-            self._digests[chunk.index] = sha256_of_file(path)
-            self.write_manifest()
+            entered = {chunk.index: sha256_of_file(path)}
+            self._digests.update(entered)
+            self._lost.pop(chunk.index, None)
+            self.write_manifest(entered)
 
     def kept(self) -> str:
         """See `runs.ledger.Ledger`."""
         return f"they are kept in {self.place}"
 
-    def write_manifest(self) -> None:
-        """Writes which shards are whole, those included that another process has made meanwhile."""
-        named = _named_shards(self.place)
-        others = {index: digest for index, digest in named.items() if self._lost.get(index) != digest}
-        manifest = CacheManifest(
-            key=self.identity.fingerprint(),
-            identity=self.identity,
-            shards=dict(sorted({**others, **self._digests}.items())),
-        )
-        atomic_write(self.place / "manifest.json", manifest.model_dump_json(indent=1) + "\n")
+    def write_manifest(self, entered: Mapping[int, str] | None = None) -> None:
+        """Writes which shards are whole, those included that another process has made meanwhile.
+
+        Arguments:
+            entered: The shard that was written just now, with its digest.
+        """
+        with self._alone():
+            named = _named_shards(self.place)
+            # of a shard that both have made, the manifest names the file that lies there
+            others = {index: digest for index, digest in named.items() if not self._is_lost(index, digest)}
+            manifest = CacheManifest(
+                key=self.identity.fingerprint(),
+                identity=self.identity,
+                shards=dict(sorted({**self._digests, **others, **(entered or {})}.items())),
+            )
+            atomic_write(self.place / "manifest.json", manifest.model_dump_json(indent=1) + "\n")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process changes the folder meanwhile; it is short, so others wait for it."""
+        self.place.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            yield
+
+    def _is_lost(self, index: int, digest: str) -> bool:
+        """Whether a shard that the manifest names is one that `start` did not keep and nobody made again."""
+        before, mark = self._lost.get(index, ("", None))
+        if digest != before:
+            return False
+        path = shard_path(self.place, index)
+        if _mark(path) == mark or not path.is_file() or sha256_of_file(path) != digest:
+            return True
+        # another process made it again with the same bytes; once known, it is not read again
+        del self._lost[index]
+        return False
+
+
+def _mark(path: Path) -> _Mark:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _check_states(packed: Sequence[EncodedPosts], keep: Sequence[Modality]) -> None:
+    """Stops where what was encoded holds token states that the cache's name denies, or lacks some.
+
+    Raises:
+        ModelError: If it does, as hosts of another recipe do.
+    """
+    features = [post for encoded in packed for post in encoded.features]
+    states: dict[Modality, list[Tensor | None]] = {
+        "text": [post.text_tokens for post in features],
+        "image": [post.image_tokens for post in features],
+    }
+    for modality, found in states.items():
+        # a modality whose states are not kept is there with none of them
+        if any(tokens is not None and (len(tokens) > 0) != (modality in keep) for tokens in found):
+            raise ModelError(
+                f"the hosts keep the token states of other modalities than this encoder, which keeps "
+                f"{', '.join(keep) or 'none'}; give `EncodeRecipe` the `keep_tokens` of the encoder"
+            )
 
 
 def _without_features(failed: FailedPost) -> EncodedPosts:

@@ -26,7 +26,8 @@ SHORTEST_LATIN, TAKEN_BY = 4, 100_000
 # building, that, butane, ...
 LEFT_OUT = (
     "island swiss suede indie dominique catar misir oman cuba cina paru "
-    "شام مالي مالی بنين مراکش מאלי בנין того чад माली মালি มาลี ລາວ 오만 가나 말리 부탄 수단"
+    "شام مالي مالی بنين مراکش מאלי בנין того чад माली মালি มาลี ລາວ 오만 가나 말리 부탄 수단 "
+    "yaman gana ชาด பெரு சாட் கானா নিউ פרו קניה پرو پیرو گنی پلاؤ 건지 저지 피지 マリ روس"
 )
 HEADER = (
     "# names of countries in other languages, by scripts/make_country_names.py from the Unicode CLDR "

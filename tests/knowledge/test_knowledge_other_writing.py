@@ -106,6 +106,15 @@ def test_places_are_found_in_the_letters_of_their_country(
         ("he", "הבנין קרס, פונה"),
         ("ko", "지진 후에 빈 고양이 이천 명, 오만 명"),
         ("hi", "माली सूरत सागर आनंद"),
+        # marks are letters here: hello, no way, the most (Chiba, Saga, Chiba), cruel (Karur)
+        ("ja", "こんにちは まさか いちばん"),
+        ("hi", "क्रूर"),
+        # no ending is cut for a city abroad: all (Wuxi), a million (Lyon)
+        ("uk", "усі люди"),
+        ("he", "מליון אנשים"),
+        # accents that the place has not: tomorrow (Maine), the door (USA)
+        ("ro", "mâine dimineață, ușa"),
+        ("th", "เมื่อวาน"),
         # people
         ("ja", "山口さん 松本さん 太田さん"),
         ("en", "a suede jacket and Indie music"),

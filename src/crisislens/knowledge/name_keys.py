@@ -1,11 +1,11 @@
 """What names of places are compared by.
 
-A key is without case, accents (but those of Thai, Burmese and Khmer, which tell words apart), points
-and apostrophes, with hyphens as spaces and `St` as `saint`. Letters that Unicode does not take
-apart (ı, ł, ø, đ, ß, æ, …) are written with the letters that keyboards without them use; letters
-that Arabic, Persian and Urdu write differently, or that writers of Arabic exchange (ة and ه, ى and
-ي), are one. German and the Nordic languages have a second habit (Malmoe, Duesseldorf, Tromsoe);
-`other_keys` has that spelling, and the gazetteer knows both.
+A key is without case, points and apostrophes, and without accents but those of Indian scripts, Thai,
+Burmese, Khmer and kana, which tell words apart; hyphens are spaces, and `St` is `saint`. Letters
+that Unicode does not take apart (ı, ł, ø, đ, ß, æ, …) are written with the letters that keyboards
+without them use; letters that Arabic, Persian and Urdu write differently, or that writers of Arabic
+exchange (ة and ه, ى and ي), are one. German and the Nordic languages have a second habit (Malmoe,
+Duesseldorf, Tromsoe); `other_keys` has that spelling, and the gazetteer knows both.
 """
 
 import re
@@ -19,6 +19,8 @@ APOSTROPHES = "'’‘ʼʻʹʾʿ`´′"
 _LONG = {"st": "saint", "ste": "sainte", "mt": "mount", "ft": "fort"}
 # also what is not seen: joiners, marks of direction, and the dash that stretches an Arabic word
 _POINTS = re.compile(rf"[.·{APOSTROPHES}\u200b-\u200f\u0640]")
+# marks that tell words apart, in Indian scripts to Khmer and in kana; elsewhere writers leave them out
+_LETTER_MARKS = frozenset(map(chr, (*range(0x900, 0x1A80), 0x3099, 0x309A)))
 _GAPS = re.compile(r"[\s\-‐-–_]+")
 _LETTERS = {
     "ı": "i",
@@ -85,7 +87,7 @@ def name_keys(names: Iterable[str]) -> Iterator[str]:
         plain = _POINTS.sub("", name)
         if not plain.isascii():
             apart = unicodedata.normalize("NFKD", plain.translate(_FOLD))
-            plain = "".join([c for c in apart if not unicodedata.combining(c) or "\u0e00" <= c <= "\u17ff"])
+            plain = "".join([c for c in apart if c in _LETTER_MARKS or not unicodedata.combining(c)])
         words = _GAPS.sub(" ", plain).strip().casefold().split(" ")
         yield " ".join([_LONG.get(word, word) for word in words])
 

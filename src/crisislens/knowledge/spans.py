@@ -14,7 +14,7 @@ from crisislens.knowledge.gazetteer import Gazetteer
 from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.tokens import Word
 from crisislens.knowledge.word_lists import cue_words, word_list
-from crisislens.knowledge.writing import bare_forms, unspaced
+from crisislens.knowledge.writing import at_home, bare_forms, unspaced
 
 __all__ = ["Span", "contains", "known_tag", "name_spans"]
 
@@ -204,9 +204,16 @@ def _without_endings(word: str, key: str, gazetteer: Gazetteer) -> tuple[str, tu
         if name_key(bare) in words or len(name_key(bare)) < _SHORTEST_BARE:
             continue
         places = gazetteer.find(name_key(bare))
-        if places and (places[0].kind != "city" or places[0].population >= _KNOWN):
+        if places and (places[0].kind != "city" or _is_known_at_home(places[0], bare)):
             return name_key(bare), places
     return key, ()
+
+
+def _is_known_at_home(city: Place, name: str) -> bool:
+    """Whether it is large enough for a name to be cut, in a country of these letters: cut anywhere, every
+    word is some city of China.
+    """
+    return city.population >= _KNOWN and at_home(name, city.country)
 
 
 def _code(words: Sequence[Word], at: int, gazetteer: Gazetteer, spans: Sequence[Span]) -> tuple[Place, ...]:

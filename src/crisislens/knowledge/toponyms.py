@@ -84,6 +84,9 @@ def _of_spelling(span: Span, run: Sequence[Word], best: Place, weak: bool) -> fl
     small = not run[0].tag and not all(
         w.capital or w.caseless or w.glued or w.text in cue_words("inside_names") for w in run
     )
+    if small and len(run) == 1 and _is_accented(run[0].text) and not _is_accented(best.name):
+        # a word of another language: Romanian mâine is not Maine
+        return e - 6.0
     # two small letters are a code, which `spans` has judged already
     if small and len(run[0].text) > 2:
         # names of countries in Latin letters are hardly ever words, in Cyrillic they are
@@ -97,6 +100,11 @@ def _of_spelling(span: Span, run: Sequence[Word], best: Place, weak: bool) -> fl
         plain = all(w.text.isascii() for w in run)
         e -= 3.0 if plain and not best.name.isascii() else 0.5
     return e
+
+
+def _is_accented(text: str) -> bool:
+    """Whether a word in Latin letters has one that English has not."""
+    return not text.isascii() and text[:1] < _GREEK
 
 
 def _of_hashtag(span: Span, words: Sequence[Word]) -> float:

@@ -392,6 +392,26 @@ def test_a_budget_of_tokens_holds_for_answers_without_text(photos: Path, posts: 
     assert (len(stub.asked), done.tokens, done.count("failed"), done.count("budget")) == (2, 100, 2, 4)
 
 
+@pytest.mark.parametrize(
+    ("said", "tokens"),
+    [
+        ({"error": "overloaded"}, 0),
+        ({"choices": []}, 0),
+        ([], 0),
+        ({"error": "overloaded", "usage": {"total_tokens": 7}}, 7),
+        # a model was at work and nobody counted
+        ({"choices": [{"message": {"content": None}}]}, 600),
+    ],
+)
+def test_an_answer_that_no_model_wrote_costs_no_tokens(
+    photos: Path, posts: list[Post], said: object, tokens: int
+) -> None:
+    reply = (200, {"Content-Type": "application/json"}, json.dumps(said).encode())
+    with Stub(answer=lambda _: reply) as stub:
+        done = run(stub, posts[:1], photos, workers=1, answer_retries=0)
+    assert (len(stub.asked), done.tokens, done.count("failed")) == (1, tokens, 1)
+
+
 def test_parts_without_text_are_passed_over(photos: Path, posts: list[Post]) -> None:
     parts = [{"type": "thinking", "text": None}, {"text": 5}, "x", {"text": "A flooded street in town."}]
     with Stub(answer=lambda _: completion(parts)) as stub:

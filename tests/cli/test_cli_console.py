@@ -5,13 +5,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crisislens.cli import console, main, train
+from crisislens.cli import console, main, train, train_extractor
 from crisislens.cli.console import (
     progress,
     refuse_empty,
@@ -190,7 +191,8 @@ def test_every_command_says_that_it_was_stopped(
         signal.signal(signal.SIGINT, before)
     assert ended == [code]
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: stopped; what was finished before is kept; ")
+    # whether anything goes on from there, only a command itself knows
+    assert line == "error: stopped; what was finished before is kept; start the same command again"
 
 
 @pytest.mark.parametrize(
@@ -206,6 +208,48 @@ def test_a_stopped_training_says_how_to_go_on(
     monkeypatch.setattr(run_files, "find_run_file", interrupted)
     with pytest.raises(StoppedError, match=f"finished epochs are kept in runs; the same command {how} on"):
         train.train(Path("own"), out=Path("runs"), overwrite=overwrite)
+
+
+@pytest.mark.parametrize(
+    ("called", "given", "kept"),
+    [
+        (
+            "crisislens.training.extraction.run.run_extraction",
+            ["train-extractor", "extraction/own_posts"],
+            "finished epochs are kept in runs",
+        ),
+        (
+            "crisislens.training.extraction.mie.run_mie",
+            ["bench", "run", "mie", "nowhere"],
+            "finished epochs are kept in runs/mie",
+        ),
+        (
+            "crisislens.bench.run.run_grid",
+            ["bench", "run", "table2", "--jobs", "1"],
+            "finished runs are kept in runs/bench/table2",
+        ),
+        (
+            "crisislens.bench.study.run_study",
+            ["bench", "run", "paper", "nowhere"],
+            "finished trials are kept in runs/bench/paper",
+        ),
+    ],
+    ids=["train-extractor", "mie", "table2", "study"],
+)
+def test_what_goes_on_where_it_was_says_so_when_it_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, called: str, given: list[str], kept: str
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    posts = SimpleNamespace(described=lambda _: "some")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("crisislens.training.extraction.splits.load_splits", lambda *_, **__: posts)
+    monkeypatch.setattr(train_extractor, "_tell_traps", lambda _: None)
+    monkeypatch.setattr(called, interrupted)
+    with pytest.raises(StoppedError) as stopped:
+        main.app(given, standalone_mode=False)
+    assert str(stopped.value) == f"stopped; {kept}; start the same command again to go on from there"
 
 
 def test_a_stopped_training_of_rationales_promises_no_epochs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
 
+from crisislens.alerts import runner
+from crisislens.alerts.postman import Ways
 from crisislens.cli.serve import _first_admin, _Models, _run
 from crisislens.serve.server import ServiceServer
 from crisislens.serve.service import ServeSettings
@@ -102,3 +105,33 @@ def test_the_first_link_never_names_every_address(
     first_link(store, ServeSettings(host="0.0.0.0", names=names), monkeypatch)
     reached = re.escape(names[0] if names else "127.0.0.1")
     assert re.search(rf"sign in   http://{reached}:\d+/welcome/", capsys.readouterr().out)
+
+
+PROXY = (ip_network("172.18.0.0/16"),)
+
+
+@pytest.mark.parametrize(
+    ("settings", "leads"),
+    [
+        (BEHIND, r"https://crisis\.example\.org"),
+        (ServeSettings(), r"http://127\.0\.0\.1:\d+"),
+        (ServeSettings(host="0.0.0.0", names=("crisis.lan",)), r"http://crisis\.lan:\d+"),
+        # what only a proxy can reach is reached through it
+        (ServeSettings(names=("crisis.lan",)), r"http://crisis\.lan"),
+        (ServeSettings(host="0.0.0.0", names=("crisis.lan",), proxies=PROXY), r"http://crisis\.lan"),
+    ],
+    ids=["https", "no name", "no proxy", "a proxy here", "a proxy elsewhere"],
+)
+def test_links_in_messages_lead_to_where_people_reach_the_service(
+    store: Store, monkeypatch: pytest.MonkeyPatch, settings: ServeSettings, leads: str
+) -> None:
+    given: list[Ways] = []
+    made = runner.AlertRunner
+
+    def noted(of: Store, ways: Ways) -> runner.AlertRunner:
+        given.append(ways)
+        return made(of, ways)
+
+    monkeypatch.setattr(runner, "AlertRunner", noted)
+    first_link(store, settings, monkeypatch)
+    assert re.fullmatch(leads, given[0].base_url)

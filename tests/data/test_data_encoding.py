@@ -164,3 +164,12 @@ def test_every_reader_of_lines_finds_the_encoding(tmp_path: Path) -> None:
     assert find_encoding(path).name == "cp1251"
     lines = [line for line in read_lines(path) if not isinstance(line, BrokenRow)]
     assert TEXTS["cp1251"] in lines[1]
+
+
+@pytest.mark.parametrize("name", ["captions.csv", "captions.tsv"])
+def test_texts_beside_posts_may_have_lines_that_end_as_on_old_macs(tmp_path: Path, name: str) -> None:
+    sign = "," if name.endswith("csv") else "\t"
+    path = tmp_path / name
+    path.write_text(f"id{sign}text\r1{sign}A bridge\r2{sign}A boat\r", newline="")
+    found = Sidecar.read(path)
+    assert (found.by_id, found.broken) == ({"1": "A bridge", "2": "A boat"}, 0)

@@ -560,6 +560,19 @@ def test_a_return_within_a_header_or_a_cell_ends_no_line(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r\r\n"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_a_single_return_in_a_heading_without_marks_ends_no_line(
+    tmp_path: Path, name: str, end: bytes
+) -> None:
+    content = end.join([b"text,id,no\rtes", b"Need water,1,a", b"food,2,b", b""])
+    if name == "a.tsv":
+        content = content.replace(b",", b"\t")
+    source = read_posts(write(tmp_path / name, content))
+    assert [(post.id, post.text) for post in posts_of(source)] == [("1", "Need water"), ("2", "food")]
+    assert not failed_of(source)
+
+
 def test_a_long_line_of_such_a_table_costs_itself(tmp_path: Path) -> None:
     content = b"text,id\rone,1\r" + b"x" * (MAX_LINE + 9) + b",2\rthree,3\r"
     source = read_posts(write(tmp_path / "a.csv", content))

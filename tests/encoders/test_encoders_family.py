@@ -298,6 +298,66 @@ def test_memory_and_our_own_errors_pass_as_they_are(
             electra(tiny_electra)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB."),
+        OSError(12, "Cannot allocate memory"),
+    ],
+)
+def test_torchs_lack_of_memory_is_not_called_a_fault_of_the_checkpoint(
+    error: Exception, tiny_electra: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("crisislens.encoders.bert_family.automatic_model", fail)
+    with pytest.raises(ModelError, match="needs more memory than is free here; end other programs") as told:
+        electra(tiny_electra)
+    assert "is not a" not in str(told.value)
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_a_model_of_another_kind_is_no_language_checkpoint(
+    kind: str, tiny_clip: Path, tiny_siglip: Path
+) -> None:
+    with pytest.raises(ModelError, match=r"is not a language checkpoint .* convert it or name another"):
+        electra({"clip": tiny_clip, "siglip": tiny_siglip}[kind])
+
+
+def test_a_model_whose_settings_lack_a_width_is_no_language_checkpoint(
+    tiny_electra: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from crisislens.encoders import bert_family
+
+    load_as_it_is = bert_family._load
+
+    def without(options: LanguageOptions) -> tuple[Any, Any]:
+        model, tokenizer = load_as_it_is(options)
+        model.config.hidden_size = None
+        return model, tokenizer
+
+    monkeypatch.setattr(bert_family, "_load", without)
+    with pytest.raises(ModelError, match="is not a language checkpoint"):
+        electra(tiny_electra)
+
+
+@pytest.mark.parametrize("kind", ["siglip", "clip"])
+def test_one_number_normalizes_all_channels(
+    kind: str, tiny_siglip: Path, tiny_clip: Path, tmp_path: Path
+) -> None:
+    folder = {"siglip": tiny_siglip, "clip": tiny_clip}[kind]
+    pixels = np.full((16, 16, 3), 51, np.uint8)
+    made = []
+    for name, value in (("one", 0.25), ("three", [0.25] * 3)):
+        changes = {"image_mean": value, "image_std": value}
+        pair = load(kind, changed_settings(folder, tmp_path / name, changes, file=_PICTURES))
+        assert isinstance(pair, EncoderPair)
+        made.append(pair.image.preprocess(pixels))
+    assert torch.equal(*made)
+
+
 @pytest.mark.parametrize("kind", ["language", "siglip", "clip"])
 def test_weights_that_are_no_numbers_and_a_larger_tokenizer_are_refused(
     kind: str, tiny_electra: Path, tiny_siglip: Path, tiny_clip: Path, tmp_path: Path

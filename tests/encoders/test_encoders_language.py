@@ -15,7 +15,13 @@ from crisislens.encoders.language import LanguageEncoder, LanguageSpec, load_lan
 from crisislens.encoders.vision import VisionSpec, load_vision
 from crisislens.features.words import WordReader, collate_words
 from crisislens.models.extraction import Extractor, ExtractorSpec
-from tiny_checkpoints import changed_settings, with_a_hole, with_one_piece_more, write_tiny_electra
+from tiny_checkpoints import (
+    changed_settings,
+    with_a_hole,
+    with_one_piece_more,
+    write_tiny_clip,
+    write_tiny_electra,
+)
 from tiny_language import write_tiny_bert
 
 
@@ -263,3 +269,33 @@ def test_wrong_settings_of_a_vit_are_one_sentence(
     vision = changed_settings(write_vision(tmp_path / "vit", "vit"), tmp_path / "x", {setting: value})
     with pytest.raises(ModelError, match=reason):
         load_vision(VisionSpec(checkpoint=str(vision)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "mean", "std"),
+    [
+        ({"image_mean": 0.4, "image_std": 0.25}, 0.4, 0.25),
+        ({"image_mean": 0, "image_std": [0.25] * 3}, 0.0, 0.25),
+        ({"do_normalize": False, "image_mean": None, "image_std": None}, 0.0, 1.0),
+        ({"do_normalize": False, "image_mean": [0.4] * 3, "image_std": [0.2] * 3}, 0.0, 1.0),
+    ],
+)
+def test_a_vit_normalizes_as_its_settings_allow(
+    settings: dict[str, object], mean: float, std: float, tmp_path: Path
+) -> None:
+    vision = write_vision(tmp_path, "vit")
+    (vision / "preprocessor_config.json").write_text(json.dumps(settings))
+    flat = load_vision(VisionSpec(checkpoint=str(vision))).preprocess(np.full((8, 8, 3), 51, np.uint8))
+    assert flat.flatten().tolist() == pytest.approx([(0.2 - mean) / std] * flat.numel(), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["clip", "vit"])
+def test_a_model_of_another_kind_is_one_sentence(kind: str, folder: Path, tmp_path: Path) -> None:
+    if kind == "clip":
+        write_tiny_clip(tmp_path)
+    else:
+        write_vision(tmp_path, "vit")
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(folder / name, tmp_path / name)
+    with pytest.raises(ModelError, match=r"is not a language checkpoint .* or take minilm"):
+        load_language(LanguageSpec(checkpoint=str(tmp_path)))

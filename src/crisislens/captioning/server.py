@@ -136,6 +136,9 @@ def _tokens(value: Any, message: str = "") -> int:
     counted = usage.get("total_tokens") if isinstance(usage, dict) else None
     if isinstance(counted, int) and not isinstance(counted, bool) and 0 < counted < 10**7:
         return counted
+    if not (isinstance(value, dict) and value.get("choices")):
+        # no model was at work, as where a server only says that it is overloaded
+        return 0
     # a server that does not count, or counts nonsense, is counted roughly: four characters a token,
     # a photo as 600
     return 600 + len(message) // 4

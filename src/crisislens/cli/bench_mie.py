@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crisislens.cli.console import say, say_progress, table
+from crisislens.cli.console import say, say_progress, stoppable, table
 from crisislens.cli.options import ThreadsOption
 from crisislens.core.errors import DataError, InputError
 
@@ -87,22 +87,23 @@ def mie(
     set_threads(threads)
     asked = data_sets or ["twitter2017"]
     try:
-        rows = run_mie(
-            data,
-            out,
-            data_sets=asked,
-            systems=systems or ("text", "context", "info_nce", "shap_ca"),
-            seeds=seeds or (0, 1, 2),
-            encoder=encoder,
-            long_contexts=long_contexts,
-            epochs=epochs,
-            train_posts=train_posts,
-            batch_posts=batch_posts,
-            shuffled=shuffled or (0.0,),
-            report=lambda name, epoch: say_progress(
-                f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"
-            ),
-        )
+        with stoppable(f"finished epochs are kept in {out}"):
+            rows = run_mie(
+                data,
+                out,
+                data_sets=asked,
+                systems=systems or ("text", "context", "info_nce", "shap_ca"),
+                seeds=seeds or (0, 1, 2),
+                encoder=encoder,
+                long_contexts=long_contexts,
+                epochs=epochs,
+                train_posts=train_posts,
+                batch_posts=batch_posts,
+                shuffled=shuffled or (0.0,),
+                report=lambda name, epoch: say_progress(
+                    f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"
+                ),
+            )
     except DataError as error:
         options = "".join(f" --data-set {name}" for name in asked)
         raise DataError(f"{error}; with that at hand: crisislens bench run mie DATA{options}") from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crisislens.cli.console import say, table
+from crisislens.cli.console import say, stoppable, table
 from crisislens.core.seeds import check_seed_numbers
 
 if TYPE_CHECKING:
@@ -141,7 +141,8 @@ def _run(
 
     trials = trials_of(study, *some)
     folder = study_folder(study, out)
-    done = run_study(study, folder, data=data, cache=cache, trials=trials, jobs=jobs, say=say)
+    with stoppable(f"finished trials are kept in {folder}"):
+        done = run_study(study, folder, data=data, cache=cache, trials=trials, jobs=jobs, say=say)
     for one in done.blocked:
         say(blocked_line(study, one))
     say(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from crisislens.cli.console import say, table
+from crisislens.cli.console import say, stoppable, table
 
 __all__ = ["show_table2", "table2"]
 
@@ -87,7 +87,8 @@ def table2(
         seeds=seed or (),
         overrides=override or (),
     )
-    done = run_grid(grid, out / NAME, cache=cache, jobs=jobs, say=say)
+    with stoppable(f"finished runs are kept in {out / NAME}"):
+        done = run_grid(grid, out / NAME, cache=cache, jobs=jobs, say=say)
     rows = len({cell.name for cell in grid.cells})
     say(
         f"{rows} rows: {done.done} runs finished now, {done.known} before, {len(done.blocked)} "

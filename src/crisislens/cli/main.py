@@ -145,7 +145,8 @@ def main() -> None:
     """
     _speak_any_language()
     try:
-        with stoppable("what was finished before is kept"):
+        # few commands go on where they were; those say so themselves
+        with stoppable("what was finished before is kept", again="start the same command again"):
             # started as a module it is still the same command
             code = app(prog_name="crisislens", standalone_mode=False)
             # inside, since typer hands an interrupt back as a code, and nobody would hear of it

@@ -29,6 +29,7 @@ __all__ = ["add_to"]
 _DATABASE = "crisislens-store/store.db"
 _DEMO_DATABASE = "crisislens-demo/store.db"
 _LOOPBACK = "127.0.0.1"
+_THIS_COMPUTER = (_LOOPBACK, "::1", "localhost")
 _EVERY_ADDRESS = ("0.0.0.0", "::")
 _LINK_MIN = 60
 _PATIENCE_S = 1.5
@@ -118,7 +119,7 @@ def serve(
     url = db or (_DEMO_DATABASE if demo else _DATABASE)
     if "://" not in url:
         Path(url).parent.mkdir(parents=True, exist_ok=True)
-    if host not in (_LOOPBACK, "::1", "localhost") and not https:
+    if host not in _THIS_COMPUTER and not https:
         say("note      pages are not encrypted; put a proxy with https in front, and give --https")
     settings = ServeSettings(
         host=host,
@@ -206,9 +207,7 @@ def _run(
     feed = DemoFeed(store) if settings.demo else None
     app = create_app(store, settings, explain=pool.explain if pool is not None else None)
     server = ServiceServer(app, host=settings.host, port=port)
-    alerts = AlertRunner(
-        store, Ways(settings.guard, settings.mail, settings.public_url or _reached_at(settings, server.url))
-    )
+    alerts = AlertRunner(store, Ways(settings.guard, settings.mail, _linked_at(settings, server.url)))
     alerts.start()
     say(f"page      {server.url}")
     say(f"store     {url}")
@@ -239,6 +238,16 @@ def _reached_at(settings: "ServeSettings", listened: str) -> str:
         return listened
     name = settings.names[0] if settings.names else _LOOPBACK
     return f"http://{name}:{urlsplit(listened).port}"
+
+
+def _linked_at(settings: "ServeSettings", listened: str) -> str:
+    """Where links in messages lead. Who reads them is elsewhere, so a service that listens to this computer
+    only, or names a proxy, is reached through the proxy by its public name.
+    """
+    behind = bool(settings.proxies) or settings.host in _THIS_COMPUTER
+    if behind and settings.public_url:
+        return settings.public_url
+    return _reached_at(settings, listened)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crisislens.cli.console import say, say_progress, table
+from crisislens.cli.console import say, say_progress, stoppable, table
 from crisislens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,17 +73,19 @@ def train_extractor(
     for split in SPLITS:
         say(f"{split:5}  {splits.described(split)}")
     _tell_traps(config.data)
-    results = run_extraction(
-        config,
-        out,
-        splits=splits,
-        keep=ExtractorMeta(
-            name=config.name, languages=tuple(code.lower() for code in language or ()), card=card
-        ),
-        report=lambda name, epoch: say_progress(
-            f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"
-        ),
+    meta = ExtractorMeta(
+        name=config.name, languages=tuple(code.lower() for code in language or ()), card=card
     )
+    with stoppable(f"finished epochs are kept in {out}"):
+        results = run_extraction(
+            config,
+            out,
+            splits=splits,
+            keep=meta,
+            report=lambda name, epoch: say_progress(
+                f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"
+            ),
+        )
     rows = []
     for kind in ["all", *results[0].test.types]:
         scores = [

@@ -22,6 +22,7 @@ MAX_LINE = 1 << 20
 _HEAD_CHARACTERS = 1 << 16
 # a mark that does not close within the line leaves all behind it inside
 _QUOTED = re.compile(r'"(?:[^"]|"")*+"?')
+_LONE_RETURN = re.compile(r"\r(?![\r\n])")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class BrokenRow:
 
 def ends_in_returns(path: Path, encoding: Encoding, *, quoted: bool) -> bool:
     """Whether a lone carriage return ends the first line, as spreadsheets write a CSV "for Macintosh".
+
+    It does where the start of the file holds no other line end more often.
 
     Arguments:
         path: The file.
@@ -50,7 +53,11 @@ def ends_in_returns(path: Path, encoding: Encoding, *, quoted: bool) -> bool:
     if quoted:
         head = _QUOTED.sub("", head)
     first, _, _ = head.lstrip("\r\n").partition("\n")
-    return "\r" in first.rstrip("\r")
+    if "\r" not in first.rstrip("\r"):
+        return False
+    # a single one may stand within a heading of a table whose lines end otherwise
+    lone, both = len(_LONE_RETURN.findall(head)), head.count("\r\n")
+    return lone >= max(both, head.count("\n") - both)
 
 
 def read_lines(

@@ -19,8 +19,8 @@ from pathlib import Path
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint_lines
 from crisislens.data.delimited import csv_records, table_header, tsv_records
-from crisislens.data.encoding import suffix_of
-from crisislens.data.lines import BrokenRow, read_lines
+from crisislens.data.encoding import find_encoding, suffix_of
+from crisislens.data.lines import BrokenRow, ends_in_returns, read_lines
 from crisislens.data.markup import without_markup
 from crisislens.data.untrusted import plain_text
 from crisislens.domain.post import Post
@@ -137,15 +137,14 @@ def sidecar_rows(path: Path) -> Iterator[Mapping[str, object] | None]:
         raise DataError(
             f"{path.name} ends in {path.suffix or 'no suffix'}, which is not read; give .jsonl, .csv or .tsv"
         )
-    lines = read_lines(path)
-    found = table_header(lines, quoted=suffix == ".csv")
+    quoted, how = suffix == ".csv", find_encoding(path)
+    lines = read_lines(path, how, returns=ends_in_returns(path, how, quoted=quoted))
+    found = table_header(lines, quoted=quoted)
     if not isinstance(found, tuple):
         raise DataError(f"{path} has no header; its first line must name the columns id (or image) and text")
     header, delimiter = found
     names = [name.strip().lower() for name in header]
-    records = (
-        csv_records(lines, len(names), delimiter) if suffix == ".csv" else tsv_records(lines, len(names))
-    )
+    records = csv_records(lines, len(names), delimiter) if quoted else tsv_records(lines, len(names))
     for record in records:
         yield None if isinstance(record, BrokenRow) else dict(zip(names, record, strict=False))
 

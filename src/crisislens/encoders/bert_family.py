@@ -77,16 +77,18 @@ class LanguageText(TextEncoder):
 
     def __init__(self, options: LanguageOptions) -> None:
         super().__init__()
-        self.model, self._tokenizer = _load(options)
-        config = self.model.config
+        # around what is read of the config too: a model of another kind says other things there
+        with checkpoint_errors("language", options.checkpoint):
+            self.model, self._tokenizer = _load(options)
+            config = self.model.config
+            self.width = self.pooled_width = int(config.hidden_size)
+            # RoBERTa counts positions from its pad id on
+            longest = int(getattr(config, "max_position_embeddings", options.max_tokens))
+            if config.model_type in ("roberta", "xlm-roberta", "camembert"):
+                longest -= int(config.pad_token_id) + 1
+            self.pad_id = int(self._tokenizer.pad_token_id or 0)
         self.name, self.pooled = f"{config.model_type} {options.checkpoint}", options.pooled
-        self.width = self.pooled_width = int(config.hidden_size)
-        # RoBERTa counts positions from its pad id on
-        longest = int(getattr(config, "max_position_embeddings", options.max_tokens))
-        if config.model_type in ("roberta", "xlm-roberta", "camembert"):
-            longest -= int(config.pad_token_id) + 1
         self.max_tokens = min(options.max_tokens, longest) if longest > 0 else options.max_tokens
-        self.pad_id = int(self._tokenizer.pad_token_id or 0)
         self.adapts = digest(self.model.state_dict())
         self._prefix = options.prefix
         self._identity: dict[str, object] = {
@@ -150,9 +152,8 @@ def _load(options: LanguageOptions) -> tuple[Any, Any]:
 
     tokenizers = cast("Any", transformers.AutoTokenizer)
     name, revision = options.checkpoint, options.revision
-    with checkpoint_errors("language", name):
-        model, info = automatic_model(name, revision)
-        tokenizer = tokenizers.from_pretrained(name, **source(revision), trust_remote_code=False)
+    model, info = automatic_model(name, revision)
+    tokenizer = tokenizers.from_pretrained(name, **source(revision), trust_remote_code=False)
     kind = str(model.config.model_type)
     check_whole(kind, name, info, spare=_SPARE)
     check_finite(kind, name, model)

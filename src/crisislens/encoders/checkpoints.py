@@ -73,15 +73,27 @@ def checkpoint_errors(kind: str, name: str, *, parts: str = _PARTS, instead: str
         instead: What else can be taken, put behind the advice.
 
     Raises:
-        ModelError: In place of any error but our own and a lack of memory.
+        ModelError: In place of any error but our own and Python's lack of memory.
     """
     try:
         yield
     except (CrisisLensError, MemoryError):
         raise
     except Exception as error:
+        if _lacks_memory(error):
+            raise ModelError(
+                f"{kind} checkpoint {name} needs more memory than is free here; end other programs or name a "
+                f"smaller one{instead}"
+            ) from error
         # any: damaged files end as errors of arithmetic, assertions and kinds of the libraries' own
         raise ModelError(advice(kind, name, error, parts=parts, instead=instead)) from error
+
+
+def _lacks_memory(error: Exception) -> bool:
+    # on a processor torch has no kind of its own for it, and a file that cannot be mapped is one of
+    # the system's
+    said = isinstance(error, (RuntimeError, OSError)) and "allocate memory" in str(error)
+    return said or isinstance(error, torch.OutOfMemoryError)
 
 
 def how_to_get(name: str) -> str:
@@ -241,29 +253,37 @@ def _settings(name: str, revision: str | None, file: str) -> dict[str, Any] | No
     return found
 
 
-def check_normalization(name: str, mean: Any, std: Any) -> None:
+def check_normalization(name: str, mean: Any, std: Any) -> tuple[list[float], list[float]]:
     """Refuses what pictures cannot be normalized with.
 
     Arguments:
         name: The hub name or folder.
-        mean: What is taken from each color channel.
-        std: What each is divided by.
+        mean: What is taken from each color channel; a single number is for all three.
+        std: What each is divided by, likewise.
+
+    Returns:
+        Both as three numbers.
 
     Raises:
         ModelError: If it is not three finite numbers each, those of `std` above zero.
     """
-    if _three_numbers(mean) and _three_numbers(std) and min(std) > 0:
-        return
-    raise ModelError(
-        f"{name} normalizes pictures by image_mean {mean} and image_std {std}, not by three numbers each "
-        "(image_std above 0); correct its preprocessor_config.json"
-    )
+    means, stds = _three_numbers(mean), _three_numbers(std)
+    if means is None or stds is None or min(stds) <= 0:
+        raise ModelError(
+            f"{name} normalizes pictures by image_mean {mean} and image_std {std}, not by three numbers each "
+            "(image_std above 0); correct its settings of pictures"
+        )
+    return means, stds
 
 
-def _three_numbers(values: Any) -> bool:
-    if not isinstance(values, (list, tuple)) or len(values) != 3:
-        return False
-    return all(isinstance(x, (int, float)) and math.isfinite(x) for x in values)
+def _three_numbers(values: Any) -> list[float] | None:
+    """A number for each color channel; None where it is not that."""
+    given = [values] * 3 if isinstance(values, (int, float)) else values
+    if not isinstance(given, (list, tuple)) or len(given) != 3:
+        return None
+    if not all(isinstance(x, (int, float)) and math.isfinite(x) for x in given):
+        return None
+    return list(given)
 
 
 def recipe(processor: Any) -> dict[str, object]:

@@ -155,7 +155,15 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
             base=MINILM_WEIGHTS.sha256,
             vocabulary=packaged.piece_id,
         )
-    model, tokenizer = _from_checkpoint(spec)
+    # around the encoder too: a model of another kind lacks what is read of it
+    with checkpoint_errors(
+        "language", spec.checkpoint, instead=", or take minilm, which comes with the package"
+    ):
+        return _from_checkpoint(spec)
+
+
+def _from_checkpoint(spec: LanguageSpec) -> LanguageEncoder:
+    model, tokenizer = _load(spec)
     max_tokens = min(spec.max_tokens, _longest(model))
 
     def tokenize(texts: Sequence[str]) -> list[TokenizedText]:
@@ -184,17 +192,12 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
 
 
 @hub_closed()
-def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
+def _load(spec: LanguageSpec) -> tuple[Any, Any]:
     import transformers
 
     tokenizers = cast("Any", transformers.AutoTokenizer)
-    with checkpoint_errors(
-        "language", spec.checkpoint, instead=", or take minilm, which comes with the package"
-    ):
-        model, info = automatic_model(spec.checkpoint, spec.revision)
-        tokenizer = tokenizers.from_pretrained(
-            spec.checkpoint, **source(spec.revision), trust_remote_code=False
-        )
+    model, info = automatic_model(spec.checkpoint, spec.revision)
+    tokenizer = tokenizers.from_pretrained(spec.checkpoint, **source(spec.revision), trust_remote_code=False)
     kind = str(model.config.model_type)
     check_whole(kind, spec.checkpoint, info, spare=_SPARE)
     check_finite(kind, spec.checkpoint, model)

@@ -9,6 +9,7 @@ transformers; only safetensors are read. Pictures are squeezed into the checkpoi
 compact encoder does it.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -135,9 +136,15 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
             f"image encoder {spec.checkpoint} cuts pictures of size {config.image_size} into patches of size "
             f"{config.patch_size}; name one where both are one number, the side of a square"
         )
-    settings = settings or {}
-    mean, std = settings.get("image_mean", [0.5] * 3), settings.get("image_std", [0.5] * 3)
-    check_normalization(spec.checkpoint, mean, std)
+    mean, std = _normalization(spec.checkpoint, settings or {})
     if getattr(model, "pooler", None) is not None and model.config.model_type == "vit":
         model.pooler = None
     return CheckpointImage(name=Path(spec.checkpoint).name, model=model, mean=mean, std=std)
+
+
+def _normalization(name: str, settings: Mapping[str, Any]) -> tuple[list[float], list[float]]:
+    """What is taken from each color channel, and what it is divided by."""
+    if not settings.get("do_normalize", True):
+        return [0.0] * 3, [1.0] * 3
+    mean, std = settings.get("image_mean", [0.5] * 3), settings.get("image_std", [0.5] * 3)
+    return check_normalization(name, mean, std)

@@ -63,6 +63,9 @@ def placed(text: str, lang: str, gazetteer: Gazetteer) -> dict[str, str]:
         ("es", "Terremoto en Siria e Irak", {"Siria": "Syria, SY", "Irak": "Iraq, IQ"}),
         ("ar", "زلزال في تركيا وسوريا", {"تركيا": "Turkey, TR", "وسوريا": "Syria, SY"}),
         ("es", "Terremoto en Turquía", {"Turquía": "Turkey, TR"}),
+        # accents in small letters, as people type
+        ("es", "terremoto en méxico", {"méxico": "Mexico, MX"}),
+        ("fr", "séisme en haïti", {"haïti": "Haiti, HT"}),
         ("de", "Erdbeben in der Türkei", {"Türkei": "Turkey, TR"}),
         # an apostrophe and an ending, as Turkish writes them
         ("tr", "Kahramanmaraş'ta yardım bekliyoruz", {"Kahramanmaraş": "Kahramanmaraş, TR"}),

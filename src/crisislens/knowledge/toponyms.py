@@ -84,8 +84,9 @@ def _of_spelling(span: Span, run: Sequence[Word], best: Place, weak: bool) -> fl
     small = not run[0].tag and not all(
         w.capital or w.caseless or w.glued or w.text in cue_words("inside_names") for w in run
     )
-    if small and len(run) == 1 and _is_accented(run[0].text) and not _is_accented(best.name):
-        # a word of another language: Romanian mâine is not Maine
+    # Romanian "mâine" is not Maine and "ușa" not the USA, but "méxico" and "haïti" are what they seem
+    american = best.country == "US" and (best.kind == "state" or len(span.key) <= _SHORT_KEY)
+    if small and american and len(run) == 1 and _is_accented(run[0].text):
         return e - 6.0
     # two small letters are a code, which `spans` has judged already
     if small and len(run[0].text) > 2:

@@ -127,9 +127,8 @@ def pieces(
         if hidden or _is_mark(text[at]):
             at += hidden or 1
             continue
-        # a key has no marks, and the text may have one on each letter
-        most = 2 * longest(text[at : at + 2 * _SHORTEST_PIECE])
-        end = min(len(text), at + most)
+        # a key is never shorter than what it is of: some letters are two in it
+        end = min(len(text), at + longest(text[at : at + _SHORTEST_PIECE]))
         while end >= at + _SHORTEST_PIECE and not (_stands_alone(text, at, end) and known(text[at:end])):
             end -= 1
         if end < at + _SHORTEST_PIECE:

@@ -12,7 +12,6 @@ DATA = ROOT / "docs" / "data"
 FILES = sorted(str(path.relative_to(DATA)) for path in DATA.rglob("*.csv"))
 # digits and what pages print around them: "1.2 ± 0.3", "+1.2 [−0.8, +3.3], p .7", "2,874", "12 %", ".4 / .5"
 PRINTED = re.compile(r"[p\s.,;±\[\]()/%<>+−-]*\d[p\s\d.,;±\[\]()/%<>+−-]*")
-NUMBER = re.compile(r"[−+]?(?:\d{1,3}(?:,\d{3})+|\d*)(?:\.\d+)?(?:\s*%)?")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 

@@ -73,6 +73,14 @@ def mie(
     long_contexts: Annotated[
         bool, typer.Option("--long", help="Long contexts where they exist, in place of captions.")
     ] = False,
+    lock_contexts: Annotated[
+        bool,
+        typer.Option(
+            "--lock-contexts",
+            help="Contexts are read once, by the language model as it comes, and do not learn: about 1.5 "
+            "times as fast, and another recipe, which results name as locked.",
+        ),
+    ] = False,
     threads: ThreadsOption = None,
 ) -> None:
     """Entities and relations: train and measure extractors, system by system, with paired tests."""
@@ -100,6 +108,7 @@ def mie(
                 train_posts=train_posts,
                 batch_posts=batch_posts,
                 shuffled=shuffled or (0.0,),
+                locked_contexts=lock_contexts,
                 report=lambda name, epoch: say_progress(
                     f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"
                 ),

@@ -26,6 +26,8 @@ NOWHERE = Path("nowhere")
         ("text", {"long_contexts": True}, "twitter2017-text"),
         ("info_nce", {"shuffled": 0.4}, "twitter2017-info_nce-shuffled40"),
         ("text", {"shuffled": 0.4}, "twitter2017-text"),
+        ("info_nce", {"shuffled": 0.4, "locked_contexts": True}, "twitter2017-info_nce-locked-shuffled40"),
+        ("text", {"locked_contexts": True}, "twitter2017-text"),
         ("info_nce", {"encoder": "google-bert/bert-base-uncased"}, "twitter2017-info_nce-bert-base-uncased"),
     ],
 )
@@ -102,7 +104,7 @@ def score(f1: float) -> ExtractionScore:
 
 def write(out: Path, data: str, system: str, right: int, *, seed: int = 0, **changes: object) -> SeedResult:
     """The result of a seed that got so many of two in twenty posts right."""
-    unusual = ("encoder", "long_contexts", "shuffled")
+    unusual = ("encoder", "long_contexts", "shuffled", "locked_contexts")
     options = {name: changes.pop(name) for name in unusual if name in changes}
     run = mie_run(data, system, NOWHERE, **options)  # type: ignore[arg-type]
     report = ExtractionReport(
@@ -156,6 +158,8 @@ def test_runs_of_other_encoders_and_contexts_stand_beside_their_own_kind(tmp_pat
     write(tmp_path, "twitter2015", "info_nce", 1, long_contexts=True)
     write(tmp_path, "twitter2015", "info_nce", 1, shuffled=0.4)
     write(tmp_path, "twitter2015", "shap_ca", 1, shuffled=0.4)
+    write(tmp_path, "twitter2015", "context", 1, locked_contexts=True, shuffled=0.4)
+    write(tmp_path, "twitter2015", "info_nce", 1, locked_contexts=True, shuffled=0.4)
     write(tmp_path, "twitter2015", "text", 0, encoder="bert")
     write(tmp_path, "twitter2015", "shap_ca", 1, encoder="bert")
     against = {row.system: row.against for row in show_mie(tmp_path, resamples=10)}
@@ -166,6 +170,8 @@ def test_runs_of_other_encoders_and_contexts_stand_beside_their_own_kind(tmp_pat
         # the text alone has no contexts, long or short
         "context-long": "text",
         "info_nce-long": "context-long",
+        "context-locked-shuffled40": "text",
+        "info_nce-locked-shuffled40": "context-locked-shuffled40",
         "info_nce-shuffled40": "text",
         "shap_ca-shuffled40": "info_nce-shuffled40",
         "shap_ca-bert": "text-bert",

@@ -74,6 +74,7 @@ def run_mie(
     train_posts: int | None = None,
     batch_posts: int | None = None,
     shuffled: Sequence[float] = (0.0,),
+    locked_contexts: bool = False,
     report: Callable[[str, ExtractionEpoch], None] | None = None,
 ) -> list[SystemResult]:
     """Runs the benchmark, seed by seed so that a stopped one has all systems with the seeds that it
@@ -101,6 +102,7 @@ def run_mie(
             train_posts=train_posts,
             batch_posts=batch_posts,
             shuffled=share,
+            locked_contexts=locked_contexts,
         )
         for data, seed, system in _trainings(data_sets, seeds, systems)
         # the text alone has nothing that could be shuffled
@@ -196,7 +198,7 @@ def _run_before(name: str, data: str, runs: Mapping[str, object]) -> str:
             return other
     # the text alone has no contexts, long or short, its own or another's
     text = re.sub(
-        r"-text(-long)?(-shuffled[\d.]+)?(?=-|$)", "-text", name.replace(system, "text", 1), count=1
+        r"-text(-long)?(-locked)?(-shuffled[\d.]+)?(?=-|$)", "-text", name.replace(system, "text", 1), count=1
     )
     return text if system != "text" and text in runs else ""
 

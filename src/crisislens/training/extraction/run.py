@@ -19,7 +19,7 @@ from crisislens.evaluation.extraction import ExtractionReport
 from crisislens.models.extraction import Extractor
 from crisislens.models.extractor_artifact import ExtractorMeta, save_extractor
 from crisislens.training.extraction.acceptance import Items, best_thresholds, in_words, report_above
-from crisislens.training.extraction.checks import check_inputs, check_kept, with_labels_of
+from crisislens.training.extraction.checks import check_inputs, check_kept, check_locked, with_labels_of
 from crisislens.training.extraction.config import ExtractionRun
 from crisislens.training.extraction.data import Example, encode_posts
 from crisislens.training.extraction.evaluate import evaluate_extractor, predict_examples, retrieval
@@ -100,6 +100,7 @@ def run_extraction(
     splits = load_splits(run.data, joint=run.extractor.task == "joint") if splits is None else splits
     run = with_labels_of(run, splits)
     check_inputs(run, splits)
+    check_locked(run, keep)
     mark = run_mark(run, splits)
     results = []
     for seed in run.seeds:
@@ -165,7 +166,14 @@ def _one_seed(
 def _encoded(run: ExtractionRun, splits: ExtractionSplits, extractor: Extractor, split: str) -> list[Example]:
     root = Path(run.data.image_root) if run.data.image_root else None
     reader = word_reader(extractor)
-    return encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root)
+    return encode_posts(
+        splits.part(split),
+        extractor,
+        reader,
+        splits.contexts,
+        image_root=root,
+        locked_contexts=run.data.locked_contexts,
+    )
 
 
 def _retrieval(extractor: Extractor, test: list[Example]) -> dict[str, float]:

@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="where vectors are kept")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    bundle = find_bundle("crisis-multilingual")
+    bundle = find_bundle("crisis-multilingual").folder
     adapter = str(bundle / "adapter.safetensors")
     reader = Reader(bundle, E5Text(max_tokens=128, precision="fp32", adapter=adapter), args.work)
     ten_classes(reader, args.data)

@@ -12,6 +12,8 @@ KREYOL = [
     "Eske nou ka jwenn tant? lapli a ap vini",
     "Kay nou kraze, nou se 12 moun nan lari a, pa gen dlo",
     "mwen pa gen anyen pou timoun yo manje",
+    "Koman mwen ka jwenn enfomasyon sou paspo mwen",
+    "Ki nimewo pou m rele pou distribisyon an",
 ]
 OTHERS = [
     "",
@@ -22,6 +24,10 @@ OTHERS = [
     "Kailangan namin ng tubig at pagkain, nasa bubong kami",
     "Hum log chhat par phanse hain, paani badh raha hai",
     "Precisamos de água e comida, a ponte caiu",
+    # words that end like Kreyòl's
+    "Kritikal ang sitwasyon dito, kailangan ng aksyon at donasyon para sa edukasyon",
+    "Operasyon ve koordinasyon merkezi istasyon yakınında",
+    "Informasi terkini dari posko, tolong bantuan untuk korban",
     # names of places and words of maps
     "Tampa Bay flood map",
     "Half Moon Bay kite fire, lap and nap rooms at Kay Street",

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crisislens.data.language import detect_language
 from crisislens.data.language_tags import primary_language
 from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.post import ImageRef, Post
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.pipeline.analyst import Analyst
-from crisislens.pipeline.readable import language_of, whole_words
+from crisislens.pipeline.readable import Readable, language_of, whole_words
 from crisislens.pipeline.windows import MOST_WINDOWS, windows_of
 from tiny_bundles import write_bundle
 
@@ -99,6 +100,38 @@ def test_letters_of_another_language_are_not_read_by_models_of_many(
     assert str(found.unread).endswith("in Latin letters, which no model was shown to read.")
     # what a platform says of a language in Latin letters is believed
     assert language_of(text, "en", known, english.encoder.encoders.text).unread is None
+
+
+_MANY = ("en", "ht", "es", "it", "fr", "pt", "hi", "ne")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Adresse : Haiti, Carrefour, rue R saint louis. Weneed food, tents, waters, please help. Thank you",
+        "Hello! Bon soir. carefour route truitier villa jasmin B 132",
+        "Information concernant tremblement de terre en Haiti.",
+    ],
+)
+def test_a_text_in_one_of_several_read_languages_is_read(english: Analyst, text: str) -> None:
+    encoder = english.encoder.encoders.text
+    assert detect_language(text) is None
+    assert language_of(text, None, _MANY, encoder) == Readable(None, None)
+    # the same text is not read by models of other languages, nor by one of English alone
+    assert language_of(text, None, ("de", "tr"), encoder).unread is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tafadhali msaada, nyumba imefurika maji",
+        "Tolong kami di atap rumah, air naik terus",
+        "Nawgan ak si Mama, asa na mo",
+        "Zifaa nna, mmiri ejula ebe niile biko",
+    ],
+)
+def test_what_no_read_language_is_near_stays_unread(english: Analyst, text: str) -> None:
+    assert language_of(text, None, _MANY, english.encoder.encoders.text).unread is not None
 
 
 def test_hindi_in_its_own_letters_is_read(english: Analyst) -> None:

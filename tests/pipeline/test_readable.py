@@ -108,7 +108,8 @@ _MANY = ("en", "ht", "es", "it", "fr", "pt", "hi", "ne")
 @pytest.mark.parametrize(
     "text",
     [
-        "Adresse : Haiti, Carrefour, rue R saint louis. Weneed food, tents, waters, please help. Thank you",
+        "Adresse : Haiti, Carrefour, rue R saint louis. Weneed food, tents, waters, sleeping bags or "
+        "sleeping mats please help. Thank you",
         "Hello! Bon soir. carefour route truitier villa jasmin B 132",
         "Information concernant tremblement de terre en Haiti.",
     ],
@@ -119,6 +120,19 @@ def test_a_text_in_one_of_several_read_languages_is_read(english: Analyst, text:
     assert language_of(text, None, _MANY, encoder) == Readable(None, None)
     # the same text is not read by models of other languages, nor by one of English alone
     assert language_of(text, None, ("de", "tr"), encoder).unread is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("@user: URGENTE: Sismo de magnitud 7,5 sacude Guatemala", "es"),
+        ("RT @user @user: 6 heridos en Guatemala via @user", "es"),
+        # a name in other letters
+        ("Philippine Typhoon Bopha death toll passes 300: @userさんから", "en"),
+    ],
+)
+def test_names_of_accounts_have_no_language(text: str, language: str) -> None:
+    assert detect_language(text) == language
 
 
 @pytest.mark.parametrize(

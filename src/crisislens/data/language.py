@@ -6,6 +6,7 @@ A tweet of three words can be anything, so short texts are not judged. The answe
 "not sure" where the model was never trained, not to translate.
 """
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import lru_cache
@@ -22,6 +23,7 @@ MINIMUM_SCORE = 0.5
 LEAST_TOGETHER = 0.6
 """What the scores of several languages must come to, for a text that none of them has alone."""
 _MOST_LETTERS = 200
+_ACCOUNTS = re.compile(r"(?<!\w)@\w+:?|(?<!\w)(?:RT|via)(?!\w)")
 # languages of lid.176
 _ALL = 176
 # a language of fewer training texts than this share was not learned, only met
@@ -68,10 +70,22 @@ def detect_language(text: str) -> str | None:
         return None
     if is_kreyol(text):
         return "ht"
-    names, scores = _detector().predict(_one_line(text), k=1)
-    if not names or scores[0] < MINIMUM_SCORE:
-        return None
-    return str(names[0]).removeprefix("__label__")
+    for reading in _readings(text):
+        names, scores = _detector().predict(_one_line(reading), k=1)
+        if names and scores[0] >= MINIMUM_SCORE:
+            return str(names[0]).removeprefix("__label__")
+    return None
+
+
+def _readings(text: str) -> tuple[str, ...]:
+    """A text without names of accounts and marks of retweets, where enough is left of it, and as it stands:
+    "@user: URGENTE: Sismo de magnitud 7,5" is Spanish at .35 with the name and at .68 without, but what is
+    very short without its names would be told less often.
+    """
+    bare = _ACCOUNTS.sub(" ", text)
+    if bare == text or sum(c.isalpha() for c in bare) < MINIMUM_LETTERS:
+        return (text,)
+    return bare, text
 
 
 def in_one_of(text: str, languages: Collection[str]) -> bool:
@@ -89,10 +103,14 @@ def in_one_of(text: str, languages: Collection[str]) -> bool:
     """
     if sum(c.isalpha() for c in text) < MINIMUM_LETTERS:
         return False
-    names, scores = _detector().predict(_one_line(text), k=_ALL)
     asked = {f"__label__{code}" for code in languages}
-    together = sum(float(score) for name, score in zip(names, scores, strict=True) if name in asked)
-    return together >= LEAST_TOGETHER
+    return any(_together(reading, asked) >= LEAST_TOGETHER for reading in _readings(text))
+
+
+def _together(text: str, labels: Collection[str]) -> float:
+    """What the scores of several languages come to."""
+    names, scores = _detector().predict(_one_line(text), k=_ALL)
+    return sum(float(score) for name, score in zip(names, scores, strict=True) if name in labels)
 
 
 def training_languages(texts: Sequence[str]) -> tuple[str, ...]:

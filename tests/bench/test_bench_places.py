@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +69,80 @@ def test_a_share_of_the_regions_is_of_other_photos(share: float, seed: int) -> N
     assert (again.tokens == found.tokens).all()
 
 
+def texts(lengths: tuple[int, ...] = (5, 2, 7, 1, 4, 0)) -> ModalityBatch:
+    """Texts of these lengths; zeros on padding, and the last one is not there."""
+    x = modality(len(lengths), max(lengths), seed=3)
+    counts = torch.tensor(lengths)
+    mask = torch.arange(max(lengths)) < counts[:, None]
+    tokens = x.tokens * mask[..., None]
+    return ModalityBatch(tokens, mask, tokens.sum(1) / counts.clamp(min=1)[:, None], counts > 0)
+
+
+@settings(max_examples=20)
+@given(share=st.sampled_from([0.0, 0.2, 0.4, 0.8, 1.0]), seed=st.integers(0, 9))
+def test_a_share_of_a_texts_own_tokens_is_of_other_texts(share: float, seed: int) -> None:
+    whole, among = texts(), np.array([0, 1, 2, 3, 5])
+    found = noised(whole, share, among, [seed])
+    counts = whole.mask.sum(1).tolist()
+    changed = (found.tokens != whole.tokens).any(2)
+    assert changed.sum(1).tolist() == [
+        round(share * n) if row in (0, 1, 2, 3) else 0 for row, n in enumerate(counts)
+    ]
+    for row, at in changed.nonzero().tolist():
+        # at the same place, or where it lies when a shorter text is read round again; never padding
+        others = [r for r in (0, 1, 2, 3) if r != row]
+        assert any((whole.tokens[r, at % counts[r]] == found.tokens[row, at]).all() for r in others)
+    assert not found.tokens[~found.mask].any()
+    assert torch.equal(found.mask, whole.mask)
+    assert torch.equal(found.present, whole.present)
+    assert torch.equal(noised(whole, share, among, [seed]).tokens, found.tokens)
+
+
+def test_no_noise_is_the_text_itself() -> None:
+    whole = texts()
+    found = noised(whole, 0.0, np.arange(6), [0])
+    assert torch.equal(found.tokens, whole.tokens)
+    assert torch.equal(found.pooled, whole.pooled)
+
+
+@pytest.mark.parametrize("share", [0.4, 0.8, 1.0])
+def test_what_is_gone_from_a_text_does_not_come_back_through_its_mean(share: float) -> None:
+    whole, row = texts(), 2
+    found = noised(whole, share, np.arange(5), [0])
+    gone = (found.tokens[row] != whole.tokens[row]).any(1)
+    # another text, of which exactly the tokens that are gone differ
+    tokens = whole.tokens.clone()
+    tokens[row, gone] += 10
+    pooled = tokens.sum(1) / whole.mask.sum(1, keepdim=True).clamp(min=1)
+    other = noised(ModalityBatch(tokens, whole.mask, pooled, whole.present), share, np.arange(5), [0])
+    assert gone.any()
+    assert torch.equal(other.tokens[row], found.tokens[row])
+    assert torch.equal(other.pooled[row], found.pooled[row])
+    assert torch.allclose(found.pooled[row], found.tokens[row, : whole.mask[row].sum()].mean(0), atol=1e-6)
+
+
+def test_the_mean_of_photos_is_what_it_was_before_texts_were_noised() -> None:
+    # results of earlier states of the code stay comparable to the last bit
+    found = noised(modality(6, 9, seed=0), 0.4, np.arange(6), [0])
+    assert torch.equal(found.pooled, found.tokens.mean(1))
+
+
+def test_one_modality_is_noised_and_the_other_left() -> None:
+    photo = POSTS.noised(0.4, POSTS.test, [0])
+    assert photo.texts is POSTS.texts
+    changed = (photo.photos.tokens != POSTS.photos.tokens).any(2).any(1)
+    assert changed.nonzero()[:, 0].tolist() == sorted(set(POSTS.pairs[POSTS.test, 1].tolist()))
+    text = replace(POSTS, noisy="text").noised(0.4, POSTS.test, [0])
+    assert text.photos is POSTS.photos
+    changed = (text.texts.tokens != POSTS.texts.tokens).any(2).any(1)
+    assert changed.nonzero()[:, 0].tolist() == sorted(set(POSTS.pairs[POSTS.test, 0].tolist()))
+    # what the models are given
+    batch = text.batch(POSTS.test).text
+    rows = torch.from_numpy(POSTS.pairs[POSTS.test, 0])
+    assert torch.equal(batch.tokens, text.texts.tokens[rows])
+    assert torch.equal(batch.pooled, text.texts.pooled[rows])
+
+
 def test_what_is_given_is_left_as_it_was() -> None:
     photos = modality(3, 9, seed=0)
     before = photos.tokens.clone()
@@ -96,6 +171,40 @@ def test_the_product_tells_what_belongs_together_and_noise_hides_it() -> None:
     assert whole > 0.8
     # all regions are those of other photos: nothing is left to tell by
     assert hidden < whole - 0.15
+
+
+def test_noise_in_the_text_hides_it_too() -> None:
+    longer, noisy = replace(SMALL, epochs=30, learning_rate=2e-2), replace(POSTS, noisy="text")
+    whole = longer.run(noisy, Trial("belongs_text", "product", 0.0, 0)).hits["accuracy"].mean()
+    hidden = longer.run(noisy, Trial("belongs_text", "product", 1.0, 0)).hits["accuracy"].mean()
+    assert whole > 0.8
+    assert hidden < whole - 0.15
+
+
+def test_without_noise_it_does_not_matter_which_modality_would_be_noised() -> None:
+    photo = SMALL.run(POSTS, Trial("belongs", "sg_mft", 0.0, 1)).hits["accuracy"]
+    text = SMALL.run(replace(POSTS, noisy="text"), Trial("belongs_text", "sg_mft", 0.0, 1)).hits["accuracy"]
+    assert photo.tolist() == text.tolist()
+
+
+def test_every_system_gets_the_same_noise_in_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[PlacePosts] = []
+    draw = PlacePosts.noised
+
+    def kept(posts: PlacePosts, *asked: Any) -> PlacePosts:
+        made.append(draw(posts, *asked))
+        return made[-1]
+
+    monkeypatch.setattr(PlacePosts, "noised", kept)
+    noisy = replace(POSTS, noisy="text")
+    for seed in (1, 2):
+        for system in ("sg_mft", "late_fusion", "product"):
+            SMALL.run(noisy, Trial("belongs_text", system, 0.4, seed))
+    learned, tested = ([one.texts.tokens for one in made[part::2]] for part in (0, 1))
+    assert all(torch.equal(one, tested[0]) for one in tested)
+    for group in (learned[:3], learned[3:]):
+        assert all(torch.equal(one, group[0]) for one in group)
+    assert not torch.equal(learned[0], learned[3])
 
 
 def test_entrances_keep_the_space() -> None:
@@ -153,6 +262,20 @@ def test_kinds_of_places_are_masked_in_the_text(data: Path, tmp_path: Path) -> N
     # means of tokens are what the models are told is the text
     rows = posts.texts.mask.sum(1, keepdim=True)
     assert torch.allclose(posts.texts.pooled, posts.texts.tokens.sum(1) / rows, atol=1e-6)
+
+
+def test_settings_with_noisy_texts_ask_the_same_of_the_same_posts(data: Path, tmp_path: Path) -> None:
+    marks = []
+    for asked in ("belongs", "place_types"):
+        photo, text = (SMALL.prepare(name, data, tmp_path / "cache") for name in (asked, f"{asked}_text"))
+        marks += [photo[1], text[1]]
+        assert (photo[0].noisy, text[0].noisy) == ("photo", "text")
+        assert torch.equal(photo[0].texts.tokens, text[0].texts.tokens)
+        assert torch.equal(photo[0].photos.tokens, text[0].photos.tokens)
+        for name in ("pairs", "y", "train", "test"):
+            assert getattr(photo[0], name).tolist() == getattr(text[0], name).tolist()
+    # but they are other experiments
+    assert len(set(marks)) == 4
 
 
 def test_photos_are_compared_once_and_again_when_one_is_another(

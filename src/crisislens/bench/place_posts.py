@@ -1,14 +1,26 @@
-"""Photos with a text, for studies of what fusion adds (`bench.places`): pairs, noise, and one space for both
+r"""Photos with a text, for studies of what fusion adds (`bench.places`): pairs, noise, and one space for both
 (`place_space`).
+
+Noise is in one modality, photos' regions or texts' token states. Of the $n$ real states $X_i$ of a post,
+$\operatorname{round}(\rho n)$ at places $S$ drawn at random become those of other posts $o_i$, each drawn
+among all others of the same part, at the same place (counted round again where the other has fewer):
+
+$$X'_i = X^{(o_i)}_{i \bmod n(o_i)} \ (i \in S), \qquad X'_i = X_i \ (i \notin S), \qquad
+  z' = \frac 1n \sum_i X'_i.$$
+
+The mean is made anew, so that nothing of a state that is gone comes back through it. A state that stays was
+made by an encoder that had read the whole text, or seen the regions around: it still tells of its
+neighbours, in a text far more than in a photo. OURS.
 
 Photos are those of the sets `captioned` and `everyday`, see `data.places`. Near-duplicates stay on one
 side of the split, and those of anything that is trained or tested on are left out of the space's training.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -30,7 +42,16 @@ from crisislens.features.encode import PostEncoder
 from crisislens.features.extract import extract
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 
-__all__ = ["PlacePosts", "noised", "read_place_posts"]
+__all__ = ["SETTINGS", "PlacePosts", "noised", "read_place_posts"]
+
+Noisy = Literal["text", "photo"]
+SETTINGS: Mapping[str, tuple[Literal["belongs", "place_types"], Noisy]] = {
+    "belongs": ("belongs", "photo"),
+    "place_types": ("place_types", "photo"),
+    "belongs_text": ("belongs", "text"),
+    "place_types_text": ("place_types", "text"),
+}
+"""What is asked in each setting, and which modality is noised."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +68,7 @@ class PlacePosts:
         test: Those to test on.
         space: How well a text of the test finds its photo among all of the test: the share of first
             places, and of places among the first ten.
+        noisy: Which modality is noised.
     """
 
     texts: ModalityBatch
@@ -57,33 +79,52 @@ class PlacePosts:
     train: Int[np.ndarray, " a"]
     test: Int[np.ndarray, " b"]
     space: tuple[float, float]
+    noisy: Noisy = "photo"
 
-    def batch(self, rows: Int[np.ndarray, " r"], photos: ModalityBatch) -> FeatureBatch:
-        """Some examples, with photos as they are or noised."""
+    def batch(self, rows: Int[np.ndarray, " r"]) -> FeatureBatch:
+        """Some examples."""
         text, photo = (torch.from_numpy(self.pairs[rows, side]) for side in (0, 1))
-        return FeatureBatch(text=self.texts.select(text), image=photos.select(photo))
+        return FeatureBatch(text=self.texts.select(text), image=self.photos.select(photo))
+
+    def noised(self, share: float, rows: Int[np.ndarray, " r"], seed: Sequence[int]) -> "PlacePosts":
+        """The same with the texts or the photos of some examples noised by one another, see `noised`.
+
+        Arguments:
+            share: Of the states of each.
+            rows: The examples, all those of one part.
+            seed: Of what is drawn.
+        """
+        if self.noisy == "text":
+            return replace(self, texts=noised(self.texts, share, np.unique(self.pairs[rows, 0]), seed))
+        return replace(self, photos=noised(self.photos, share, np.unique(self.pairs[rows, 1]), seed))
 
 
 def noised(
-    photos: ModalityBatch, share: float, among: Int[np.ndarray, " k"], seed: Sequence[int]
+    x: ModalityBatch, share: float, among: Int[np.ndarray, " k"], seed: Sequence[int]
 ) -> ModalityBatch:
-    """Photos of which a share of the regions is that of another photo, at the same place.
+    """Photos or texts of which a share of the states is that of others, at the same place; the pooled
+    vectors are the means of what stands there now.
 
     Arguments:
-        photos: All photos.
-        share: Of the regions of each photo, to the nearest number.
-        among: The photos that are noised, by one another.
-        seed: Of places and photos.
+        x: All photos, or all texts.
+        share: Of the regions of each photo, or of the real tokens of each text, to the nearest number.
+        among: Those that are noised, by one another.
+        seed: Of places and others.
     """
-    random, n = np.random.default_rng(seed), photos.tokens.shape[1]
-    count = round(share * n)
-    tokens = photos.tokens.clone()
-    for row in among:
-        at = random.permutation(n)[:count]
-        # never its own region, which would be no noise
-        other = random.choice(among[among != row], size=count)
-        tokens[row, at] = photos.tokens[other, at]
-    return ModalityBatch(tokens, photos.mask, tokens.mean(1), photos.present)
+    random, counts = np.random.default_rng(seed), x.mask.sum(1).numpy()
+    # what is not there has nothing to lose, and nothing to give
+    there = among[counts[among] > 0]
+    tokens = x.tokens.clone()
+    for row in there:
+        n = int(counts[row])
+        # padding stands at the end
+        at = random.permutation(n)[: round(share * n)]
+        # never its own, which would be no noise
+        other = random.choice(there[there != row], size=len(at))
+        # a shorter text is read round again: its padding is no state
+        tokens[row, at] = x.tokens[other, at % counts[other]]
+    pooled = tokens.sum(1) / x.mask.sum(1, keepdim=True).clamp(min=1)
+    return ModalityBatch(tokens, x.mask, pooled, x.present)
 
 
 def read_place_posts(
@@ -92,8 +133,8 @@ def read_place_posts(
     """The examples of a setting, and a fingerprint of all that they depend on.
 
     Arguments:
-        setting: `belongs` asks whether a caption is of the photo that it stands beside; `place_types`
-            asks for the kind of place, the words of which are masked in the text.
+        setting: One of `SETTINGS`. `belongs` asks whether a caption is of the photo that it stands
+            beside; `place_types` asks for the kind of place, the words of which are masked in the text.
         data: The folder with `photos/manifest.tsv`.
         cache: The root of feature caches.
         encoder: The frozen encoders.
@@ -102,7 +143,8 @@ def read_place_posts(
     Raises:
         DataError: If the photos are not there, or too few.
     """
-    read = _read(setting, data / "photos", recipe, cache)
+    asked, noisy = SETTINGS[setting]
+    read = _read(asked, data / "photos", recipe, cache)
     made = PostEncoder(
         load_encoders(encoder),
         rules=CleaningRules(),
@@ -116,13 +158,14 @@ def read_place_posts(
     texts, photos = into_space(whole, maps)
     rows = np.arange(len(read.posts))
     test = rows[read.test]
-    if setting == "belongs":
+    if asked == "belongs":
         pairs, y, train, tested = _both_ways(rows, read.test)
         classes = 2
     else:
         pairs, y = np.stack([rows, rows], 1), read.y
         train, tested, classes = rows[~read.test], test, int(read.y.max()) + 1
-    found = PlacePosts(texts, photos, pairs, y, classes, train, tested, _found(texts, photos, test))
+    space = _found(texts, photos, test)
+    found = PlacePosts(texts, photos, pairs, y, classes, train, tested, space, noisy)
     marks = [one.fingerprint for one in (whole, captions, alone)]
     return found, fingerprint([setting, *marks, repr(recipe), pairs.tolist()])
 
@@ -170,11 +213,11 @@ def _photo_mark(post: Post, root: Path) -> str:
         return ""
 
 
-def _read(setting: str, root: Path, recipe: SpaceRecipe, cache: Path) -> _Read:
+def _read(asked: str, root: Path, recipe: SpaceRecipe, cache: Path) -> _Read:
     manifest = root / "manifest.tsv"
     labeled = captioned_photos(manifest)
     captions = dict(all_captions(manifest))
-    if setting == "place_types":
+    if asked == "place_types":
         labeled = labeled + labeled_tweets(manifest)
         counts = {p.label: sum(q.label == p.label for q in labeled) for p in labeled}
         labeled = [p for p in labeled if counts[p.label] >= recipe.fewest]

@@ -3,7 +3,9 @@ r"""SG-MFT where its similarities mean something: does guidance help when one mo
 Two questions on photos with a text, both in one space (`place_space`): `belongs`, whether the text is
 of the photo it stands beside, which only the two together can tell; and `place_types`, the kind of
 place. A share of each photo's nine regions is replaced by regions of other photos, in training and in
-test alike: noise within one modality, which the abstract says coarse guidance reduces.
+test alike: noise within one modality, which the abstract says coarse guidance reduces. In
+`belongs_text` and `place_types_text` it is a share of each text's token states instead, and photos are
+whole. `place_posts` has the formula; which states of which others, is the same for all systems.
 
 SG-MFT is our reconstruction (`models.sg_mft`), whole and with each part switched off; beside it
 concatenation, late fusion, and concatenation with the product of both means, which is the modality-wise
@@ -24,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crisislens.bench.place_posts import PlacePosts, noised, read_place_posts
+from crisislens.bench.place_posts import SETTINGS, PlacePosts, read_place_posts
 from crisislens.bench.place_space import SpaceRecipe
 from crisislens.bench.study import Outcome, Study, Trial
 from crisislens.encoders.base import EncoderSpec
@@ -63,9 +65,9 @@ class Places(Study[PlacePosts]):
     """The study; its fields are the recipe."""
 
     name = "places"
-    title = "Similarity guidance on a shared space: SG-MFT and its parts under noise in the photo"
-    axis = "share of the photo's regions from other photos"
-    settings = ("belongs", "place_types")
+    title = "Similarity guidance on a shared space: SG-MFT and its parts under noise in one of both"
+    axis = "share of the photo's regions, or of the text's tokens, from others"
+    settings = tuple(SETTINGS)
     systems = _TITLES
     points = (0.0, 0.4, 0.8)
     metrics = ("accuracy",)
@@ -89,17 +91,15 @@ class Places(Study[PlacePosts]):
         return read_place_posts(setting, data, cache, self.encoder, self.space)
 
     def run(self, materials: PlacePosts, trial: Trial) -> Outcome:
-        """Trains on noised photos and tests on noised photos."""
+        """Trains and tests on noised photos, or on noised texts."""
         torch.manual_seed(trial.seed)
         model = self._built(trial.system, materials.classes)
         self._train(model, materials, trial)
         # equal shares noise the test alike in every system and with every seed
-        test = noised(
-            materials.photos, trial.at, _photos(materials, materials.test), [0, round(100 * trial.at)]
-        )
+        test = materials.noised(trial.at, materials.test, [0, round(100 * trial.at)])
         with torch.inference_mode():
             parts = [
-                model(materials.batch(rows, test)).argmax(1)
+                model(test.batch(rows)).argmax(1)
                 for rows in np.array_split(materials.test, max(1, len(materials.test) // 128))
             ]
         right = torch.cat(parts).numpy() == materials.y[materials.test]
@@ -130,12 +130,7 @@ class Places(Study[PlacePosts]):
         return model
 
     def _train(self, model: FusionModel, materials: PlacePosts, trial: Trial) -> None:
-        photos = noised(
-            materials.photos,
-            trial.at,
-            _photos(materials, materials.train),
-            [1, trial.seed, round(100 * trial.at)],
-        )
+        learned = materials.noised(trial.at, materials.train, [1, trial.seed, round(100 * trial.at)])
         y = torch.from_numpy(materials.y)
         random = np.random.default_rng(trial.seed)
         steps = self.epochs * int(np.ceil(len(materials.train) / self.batch))
@@ -148,7 +143,7 @@ class Places(Study[PlacePosts]):
             order = random.permutation(materials.train)
             for start in range(0, len(order), self.batch):
                 rows = order[start : start + self.batch]
-                logits = model(materials.batch(rows, photos))
+                logits = model(learned.batch(rows))
                 loss = functional.cross_entropy(logits, y[rows], label_smoothing=0.05)
                 optimizer.zero_grad()
                 torch.autograd.backward(loss)
@@ -182,10 +177,6 @@ class WithProduct(FusionModel):
 
 def _mean(x: ModalityBatch) -> Float[Tensor, "b d"]:
     return x.tokens.sum(1) / x.mask.sum(1, keepdim=True).clamp(min=1)
-
-
-def _photos(materials: PlacePosts, rows: np.ndarray) -> np.ndarray:
-    return np.unique(materials.pairs[rows, 1])
 
 
 def _as_identity(part: Inlet) -> None:

@@ -10,7 +10,7 @@ $$X'_i = X^{(o_i)}_{i \bmod n(o_i)} \ (i \in S), \qquad X'_i = X_i \ (i \notin S
 
 The mean is made anew, so that nothing of a state that is gone comes back through it. A state that stays was
 made by an encoder that had read the whole text, or seen the regions around: it still tells of its
-neighbours, in a text far more than in a photo. OURS.
+neighbours, in a text somewhat more than in a photo. OURS.
 
 Photos are those of the sets `captioned` and `everyday`, see `data.places`. Near-duplicates stay on one
 side of the split, and those of anything that is trained or tested on are left out of the space's training.

@@ -23,6 +23,7 @@ from crisislens.domain.tags import TagScheme
 from crisislens.encoders.language import LanguageSpec
 from crisislens.encoders.vision import VisionSpec
 from crisislens.features.encode import EncodedPosts
+from crisislens.features.words import WordReader
 from crisislens.knowledge.gazetteer import load_gazetteer
 from crisislens.models.extraction import Extractor, ExtractorSpec, Prediction, TaskName
 from crisislens.models.extractor_artifact import (
@@ -38,6 +39,7 @@ from crisislens.pipeline.extraction import EntityAnnotator, extract_posts
 from crisislens.pipeline.extractors import find_extractor
 from crisislens.pipeline.finder import Finder, Found
 from crisislens.pipeline.telling import CONTAINS, ReadPost
+from crisislens.pipeline.word_windows import joined, word_windows
 from crisislens.report.geojson import feature
 from crisislens.report.named import entity_texts, named_of, relation_texts
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
@@ -107,8 +109,59 @@ def test_entities_stand_in_the_text_as_posted(finder: Finder) -> None:
     assert not found[1].relations
 
 
-def test_a_text_that_is_longer_than_is_read_says_so(finder: Finder, tmp_path: Path) -> None:
-    long = "Anna visits Paris " + "water " * 60 + "Bob visits Quito"
+def test_names_are_found_behind_what_is_read_at_once(finder: Finder) -> None:
+    # the tiny encoder reads 62 pieces; a name in each third of the text, and a pair in the last one
+    long = "Anna visits Paris " + "water " * 60 + "Bob " + "water " * 60 + "Anna visits Paris"
+    [found] = finder.find([long])
+    assert found.read_to is None
+    named = [(e.text, long[: e.start].count(" ")) for e in found.entities]
+    assert named[:2] == [("Anna", 0), ("Paris", 2)]
+    assert named[-2:] == [("Anna", 124), ("Paris", 126)]
+    assert ("Bob", 63) in named
+    assert len({e.start for e in found.entities}) == len(found.entities)
+
+
+def test_names_of_a_long_message_and_what_holds_between_them() -> None:
+    long = (
+        "John Smith is at the shelter in Springfield, Illinois. "
+        + "We have no water and the road is closed since this morning and nobody came. " * 14
+        + "My aunt Maria Lopez is at 12 Main Street, Ponce, Puerto Rico."
+    )
+    [found] = Finder.load().find([long])
+    names = [e.text for e in found.entities]
+    assert names == ["John Smith", "Springfield", "Illinois", "Maria Lopez", "Ponce", "Puerto Rico"]
+    contained = {(names[r.head], names[r.tail]) for r in found.relations if r.type == CONTAINS}
+    assert contained == {("Illinois", "Springfield"), ("Puerto Rico", "Ponce")}
+
+
+@pytest.mark.parametrize("stop", [". ", "\n", " ", "。"])
+def test_each_word_of_a_long_post_belongs_to_one_window(finder: Finder, stop: str) -> None:
+    text = stop.join(f"water {i} Anna" for i in range(90))
+    words = placed_words(text)
+    reader = WordReader(finder.entities.extractor.encoder)
+    windows = word_windows(reader, text, words, "")
+    assert len(windows) > 2
+    assert [w.begins for w in windows] == [0, *(w.ends for w in windows[:-1])]
+    assert windows[-1].ends == len(words)
+    for window in windows:
+        assert window.first <= window.begins < window.ends <= window.first + len(window.encoded.starts)
+    # a name that reaches into what the next window keeps is told once, by the window in which it begins
+    first, second = windows[:2]
+    across = Prediction((Mention(first.ends - 1 - first.first, first.ends + 1 - first.first, "PER"),), (0.9,))
+    half = Prediction((Mention(first.ends - second.first, first.ends + 1 - second.first, "PER"),), (0.8,))
+    both = joined((first, second), (across, half))
+    assert both.mentions == (Mention(first.ends - 1, first.ends + 1, "PER"),)
+
+
+def test_a_long_text_is_read_alike_alone_and_among_others(finder: Finder) -> None:
+    long = " ".join(TEXTS[:2]) + " water" * 90 + " " + TEXTS[0]
+    with one_thread_each():
+        [alone] = finder.find([long])
+        assert finder.find([TEXTS[1], long, TEXTS[0]])[1] == alone
+
+
+def test_a_text_that_is_longer_than_all_windows_says_so(finder: Finder, tmp_path: Path) -> None:
+    long = "Anna visits Paris " + "water " * 2_000 + "Bob visits Quito"
     whole, cut = finder.find(["Anna visits Paris", long])
     assert whole.read_to is None
     assert cut.read_to is not None

@@ -35,11 +35,24 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_page_is_built_and_the_readme_is_the_first(site: Path) -> None:
     pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")]
     assert len(pages) > 30
-    assert [page for page in pages if not (site / page.with_suffix(".html")).is_file()] == []
+    # the page of a folder is its index, which is what opens at the address of the folder
+    built = [
+        page.with_name("index.html" if page.name == "README.md" else f"{page.stem}.html") for page in pages
+    ]
+    assert [page for page in built if not (site / page).is_file()] == []
     home = (site / "index.html").read_text(encoding="utf-8")
     assert 'src="images/report.png"' in home
     assert 'href="tutorial.html"' in home
     assert 'href="changelog.html"' in home
+
+
+def test_data_files_lie_beside_the_pages_that_link_to_them(site: Path) -> None:
+    files = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs" / "data").rglob("*.csv")]
+    assert files
+    for file in files:
+        assert (site / file).read_bytes() == (ROOT / "docs" / file).read_bytes()
+        page = (site / f"{file.parent.name}.html").read_text(encoding="utf-8")
+        assert f'href="{file.as_posix()}"' in page
 
 
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:

@@ -4,7 +4,7 @@ interval over seeds and posts, what it could have shown, and a verdict.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -15,7 +15,17 @@ from crisislens.evaluation.power import verdict
 from crisislens.evaluation.significance import MeanInterval, PairedDifference, holm, mean_interval
 from crisislens.evaluation.two_way import two_way_differences
 
-__all__ = ["Contrast", "StudyTable", "study_tables"]
+__all__ = ["Contrast", "Named", "StudyTable", "study_tables"]
+
+
+@runtime_checkable
+class Named(Protocol):
+    """What a page and its tables say of a study, or of a benchmark that shows itself as one."""
+
+    name: str
+    title: str
+    axis: str
+    margin: float
 
 
 @dataclass(frozen=True)

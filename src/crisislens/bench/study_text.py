@@ -5,11 +5,9 @@ import io
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from crisislens.bench.cells import Blocked
-from crisislens.bench.study import Study
-from crisislens.bench.study_table import Contrast, StudyTable
+from crisislens.bench.study_table import Contrast, Named, StudyTable
 from crisislens.bench.text import markdown_table, spreadsheet_cell
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.untrusted import plain_text
@@ -53,14 +51,14 @@ def facts_line(table: StudyTable) -> str:
     )
 
 
-def blocked_line(study: Study[Any], one: Blocked) -> str:
+def blocked_line(study: Named, one: Blocked) -> str:
     """Why a setting cannot run here, and which command runs it where it can."""
     reason = plain_text(one.reason, max_characters=600)
     command = f"crisislens bench run {study.name} DATA --setting {one.setting}{encoder_option(study)}"
     return f"{one.setting}: cannot run here: {reason}; with that at hand: {command}"
 
 
-def encoder_option(study: Study[Any]) -> str:
+def encoder_option(study: Named) -> str:
     """The options that name a study's encoders; empty where they are the usual ones."""
     encoder = _other_encoder(study)
     if encoder is None:
@@ -71,7 +69,7 @@ def encoder_option(study: Study[Any]) -> str:
     )
 
 
-def study_folder(study: Study[Any], out: Path) -> Path:
+def study_folder(study: Named, out: Path) -> Path:
     """Where a study's results lie: results over two encoders in one file would hide each other.
 
     Arguments:
@@ -87,13 +85,13 @@ def study_folder(study: Study[Any], out: Path) -> Path:
     return out / f"{study.name}-{encoder.name}{beside}"
 
 
-def _other_encoder(study: Study[Any]) -> EncoderSpec | None:
+def _other_encoder(study: Named) -> EncoderSpec | None:
     encoder = getattr(study, "encoder", None)
     usual = not isinstance(encoder, EncoderSpec) or encoder.name == EncoderSpec().name
     return None if usual else encoder
 
 
-def study_markdown(study: Study[Any], tables: Sequence[StudyTable], blocked: Sequence[Blocked]) -> str:
+def study_markdown(study: Named, tables: Sequence[StudyTable], blocked: Sequence[Blocked]) -> str:
     """The tables as Markdown."""
     parts = [f"# {study.title}"]
     for table in tables:

@@ -4,10 +4,19 @@ printed as a table.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crisislens.cli.bench_study import (
+    RESAMPLES,
+    JobsOption,
+    ResamplesOption,
+    ShownSeedOption,
+    WriteOption,
+    check_forms,
+    write_tables,
+)
 from crisislens.cli.console import say, say_progress, stoppable, table
 from crisislens.cli.options import ThreadsOption
 from crisislens.core.errors import DataError, InputError
@@ -73,6 +82,34 @@ def mie(
     long_contexts: Annotated[
         bool, typer.Option("--long", help="Long contexts where they exist, in place of captions.")
     ] = False,
+    lock_contexts: Annotated[
+        bool,
+        typer.Option(
+            "--lock-contexts",
+            help="Contexts are read once, by the language model as it comes, and do not learn: about 1.5 "
+            "times as fast, and another recipe, which results name as locked.",
+        ),
+    ] = False,
+    temperatures: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--temperature",
+            help="Temperature of the alignment, at least 0.011; given again, each is trained and the "
+            "one with the best dev F1 is measured, for each system, share and seed by itself. Without: 0.1.",
+        ),
+    ] = None,
+    tried_epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Passes of the trainings that choose a temperature; the chosen one is trained in full "
+            "afterwards. Without, all are trained in full.",
+        ),
+    ] = None,
+    jobs: JobsOption = 1,
+    html: Annotated[
+        bool, typer.Option("--html", help="Write plots and tables as one page, OUT/mie.html, too.")
+    ] = False,
     threads: ThreadsOption = None,
 ) -> None:
     """Entities and relations: train and measure extractors, system by system, with paired tests."""
@@ -80,36 +117,49 @@ def mie(
     from crisislens.core.threads import limit_threads
 
     check_seed_numbers(seeds or ())
-    limit_threads(threads)
+    limit_threads(1 if jobs > 1 else threads)
+    from crisislens.bench.mie import epoch_line, share_trainings
     from crisislens.nn.device import set_threads
-    from crisislens.training.extraction.mie import run_mie
+    from crisislens.training.extraction.mie import Tuning, mie_runs, run_mie
+    from crisislens.training.extraction.mie import show_mie as read
 
-    set_threads(threads)
-    asked = data_sets or ["twitter2017"]
+    set_threads(1 if jobs > 1 else threads)
+    names = data_sets or ["twitter2017"]
+    tuning = Tuning(tuple(temperatures or ()), tried_epochs)
+    asked: dict[str, Any] = {
+        "data_sets": names,
+        "systems": systems or ("text", "context", "info_nce", "shap_ca"),
+        "seeds": seeds or (0, 1, 2),
+        "encoder": encoder,
+        "long_contexts": long_contexts,
+        "epochs": epochs,
+        "train_posts": train_posts,
+        "batch_posts": batch_posts,
+        "shuffled": shuffled or (0.0,),
+        "locked_contexts": lock_contexts,
+    }
     try:
         with stoppable(f"finished epochs are kept in {out}"):
-            rows = run_mie(
-                data,
-                out,
-                data_sets=asked,
-                systems=systems or ("text", "context", "info_nce", "shap_ca"),
-                seeds=seeds or (0, 1, 2),
-                encoder=encoder,
-                long_contexts=long_contexts,
-                epochs=epochs,
-                train_posts=train_posts,
-                batch_posts=batch_posts,
-                shuffled=shuffled or (0.0,),
-                report=lambda name, epoch: say_progress(
-                    f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"
-                ),
-            )
+            if jobs > 1:
+                runs = mie_runs(data, tuning=tuning, **asked)
+                share_trainings(runs, out, tuning, jobs=jobs, say=say_progress)
+                rows = read(out)
+            else:
+                rows = run_mie(
+                    data,
+                    out,
+                    tuning=tuning,
+                    report=lambda name, epoch: say_progress(epoch_line(name, epoch)),
+                    **asked,
+                )
     except DataError as error:
-        options = "".join(f" --data-set {name}" for name in asked)
+        options = "".join(f" --data-set {name}" for name in names)
         raise DataError(f"{error}; with that at hand: crisislens bench run mie DATA{options}") from error
     _print(rows)
     if systems != ["text"]:
-        _say_without_contexts(asked)
+        _say_without_contexts(names)
+    if html:
+        _write(rows, out, ["html"], RESAMPLES)
 
 
 def _say_without_contexts(data_sets: Sequence[str]) -> None:
@@ -127,13 +177,28 @@ def _say_without_contexts(data_sets: Sequence[str]) -> None:
 def show_mie(
     out: Annotated[Path, typer.Option(help="The folder that `bench run mie` wrote into.")] = Path("runs")
     / "mie",
+    seed: ShownSeedOption = None,
+    write: WriteOption = None,
+    resamples: ResamplesOption = RESAMPLES,
 ) -> None:
     """Entities and relations: print what stands in OUT and train nothing."""
+    check_forms(write or ())
     from crisislens.training.extraction.mie import show_mie as read
 
-    if not (rows := read(out)):
+    if not (rows := read(out, resamples=resamples, seeds=seed or ())):
         raise InputError(f"{out} holds no results; name the folder that `bench run mie --out` wrote into")
     _print(rows)
+    _write(rows, out, write or (), resamples)
+
+
+def _write(rows: "list[SystemResult]", out: Path, forms: Sequence[str], resamples: int) -> None:
+    """The tables as the other studies write theirs."""
+    if not forms:
+        return
+    from crisislens.bench.mie import MIE, mie_tables
+
+    trained = sum(len(row.results) for row in rows)
+    write_tables(MIE, out, forms, mie_tables(rows), (), f"{trained} trainings; {resamples} resamples")
 
 
 def _print(rows: "list[SystemResult]") -> None:

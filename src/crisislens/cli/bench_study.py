@@ -12,10 +12,21 @@ from crisislens.cli.console import say, stoppable, table
 from crisislens.core.seeds import check_seed_numbers
 
 if TYPE_CHECKING:
+    from crisislens.bench.cells import Blocked
     from crisislens.bench.study import Study
-    from crisislens.bench.study_table import StudyTable
+    from crisislens.bench.study_table import Named, StudyTable
 
-__all__ = ["add_study"]
+__all__ = [
+    "RESAMPLES",
+    "HtmlOption",
+    "JobsOption",
+    "ResamplesOption",
+    "ShownSeedOption",
+    "WriteOption",
+    "add_study",
+    "check_forms",
+    "write_tables",
+]
 
 DataArgument = Annotated[Path, typer.Argument(help="The folder with the data sets.")]
 SettingOption = Annotated[
@@ -157,13 +168,23 @@ def _run(
         _write(study, folder, ["html"], RESAMPLES)
 
 
-def _show(study: "Study[Any]", out: Path, seeds: Sequence[int], forms: Sequence[str], resamples: int) -> None:
-    from crisislens.bench.study_text import study_folder
+def check_forms(forms: Sequence[str]) -> None:
+    """Refuses what --write does not know.
+
+    Raises:
+        InputError: If a form is none.
+    """
     from crisislens.core.errors import InputError
 
     for form in forms:
         if form not in _FORMS:
             raise InputError(f"--write {form} is not known; expected one of {', '.join(_FORMS)}")
+
+
+def _show(study: "Study[Any]", out: Path, seeds: Sequence[int], forms: Sequence[str], resamples: int) -> None:
+    from crisislens.bench.study_text import study_folder
+
+    check_forms(forms)
     _write(study, study_folder(study, out), forms, resamples, seeds=seeds, show=True)
 
 
@@ -180,10 +201,8 @@ def _write(
     from crisislens.bench.run import read_blocked
     from crisislens.bench.study import read_trials
     from crisislens.bench.study_table import study_tables
-    from crisislens.bench.study_text import blocked_line, encoder_option, study_csv, study_markdown
+    from crisislens.bench.study_text import blocked_line, encoder_option
     from crisislens.core.errors import InputError
-    from crisislens.core.files import atomic_write
-    from crisislens.report.study_page import study_page
 
     results, blocked = read_trials(study, folder), read_blocked(folder)
     if seeds:
@@ -197,6 +216,31 @@ def _write(
         for one in blocked:
             say(blocked_line(study, one))
     footer = f"{len(results)} trials in results.jsonl; {resamples} resamples"
+    write_tables(study, folder, forms, tables, blocked, footer)
+
+
+def write_tables(
+    study: "Named",
+    folder: Path,
+    forms: Sequence[str],
+    tables: "Sequence[StudyTable]",
+    blocked: "Sequence[Blocked]",
+    footer: str,
+) -> None:
+    """Writes tables into the folder of the results, and says where.
+
+    Arguments:
+        study: What they are of.
+        folder: The folder.
+        forms: Of `markdown`, `csv` and `html`.
+        tables: The tables.
+        blocked: Settings that could not run.
+        footer: Where the numbers come from.
+    """
+    from crisislens.bench.study_text import study_csv, study_markdown
+    from crisislens.core.files import atomic_write
+    from crisislens.report.study_page import study_page
+
     for form in forms:
         if form == "html":
             text = study_page(study, tables, blocked, footer)

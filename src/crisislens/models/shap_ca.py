@@ -174,6 +174,8 @@ class ShapCA(nn.Module):
         behind = batch.mask & ~batch.text_mask
         if bool(behind.any()):
             return states, behind
+        if batch.context_states is not None:
+            return batch.context_states, batch.context_mask
         empty = states.new_zeros(*batch.context_ids.shape, states.shape[-1])
         having = batch.context_mask.any(1)
         if not bool(having.any()):

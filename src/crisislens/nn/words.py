@@ -40,6 +40,8 @@ class WordBatch:
             asked for.
         pixels: The picture itself, for an image encoder inside the graph; None where `image` holds
             patches already.
+        context_states: The states of the context's pieces, made before by an encoder that does not
+            learn, zeros on padding; None where the encoder inside the graph makes them.
     """
 
     ids: Int[Tensor, "b t"]
@@ -54,6 +56,7 @@ class WordBatch:
     image_mask: Bool[Tensor, "b p"]
     ends: Int[Tensor, "b q"]
     pixels: Float[Tensor, "b 3 s s"] | None = None
+    context_states: Float[Tensor, "b n d"] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -9,6 +9,9 @@ Which relations are told, `pipeline.telling` says: the extractor that ships tell
 contains another, because its other relations did not hold on crisis posts
 (docs/benchmarks-extraction.md); `all_relations` tells them too.
 
+A post that is longer than the extractor of entities reads at once is read in windows
+(`pipeline.word_windows`).
+
 An extractor of the task `joint` finds both by itself. Texts that are surely in another language
 than an extractor learned are left alone.
 
@@ -39,6 +42,7 @@ from crisislens.pipeline.extractor_groups import predictions
 from crisislens.pipeline.extractors import DEFAULT_ENTITIES, DEFAULT_RELATIONS, find_extractor
 from crisislens.pipeline.pairs import Link, PairQuestions
 from crisislens.pipeline.telling import ReadPost, Telling, is_withheld
+from crisislens.pipeline.word_windows import MOST_WORDS, WordWindow, joined, word_windows
 
 __all__ = [
     "Finder",
@@ -46,7 +50,7 @@ __all__ = [
 ]
 
 # counts the changes of this code that change what is found: part of the fingerprint
-_REVISION = 9
+_REVISION = 10
 # a text, the context of its picture, and the language that it came with
 _Asked = tuple[str, str, str | None]
 
@@ -62,8 +66,8 @@ class Found:
             do not know.
         relations_read: False where no relations were looked for: their extractor does not know the
             language, or there is none.
-        read_to: The character behind the last word that was read, where a text is longer than the
-            extractor of entities reads; None where it was read whole.
+        read_to: The character behind the last word that was read, where a text is longer than all
+            windows of the extractor of entities; None where it was read whole.
     """
 
     entities: tuple[Entity, ...] = ()
@@ -224,24 +228,23 @@ class Finder:
         return tuple(not known or language is None or language in known for known in self._languages)
 
     def _entities(self, posts: Sequence[ReadPost]) -> list[_Named]:
-        encoded = [self._readers[0].read(post.spelled, context=post.context) for post in posts]
-        answers = predictions(self.entities.extractor, encoded)
+        reader = self._readers[0]
+        by_post = [word_windows(reader, post.text, post.words, post.context) for post in posts]
+        windows = [window for own in by_post for window in own]
+        answers = iter(predictions(self.entities.extractor, [window.encoded for window in windows]))
         return [
-            self._kept(post, len(e.starts), answer)
-            for post, e, answer in zip(posts, encoded, answers, strict=True)
+            self._kept(post, own, joined(own, [next(answers) for _ in own]))
+            for post, own in zip(posts, by_post, strict=True)
         ]
 
-    def _kept(self, post: ReadPost, words_read: int, answer: Prediction) -> _Named:
+    def _kept(self, post: ReadPost, windows: Sequence[WordWindow], answer: Prediction) -> _Named:
         """What the extractor is sure enough of, storms and the like put right by rules."""
         meta = self.entities.meta
         kept = answer.above(meta.accept_above, meta.accept_relations_above)
         rules = NameRules(post.text, self.entities.extractor.spec.types)
         mentions = [replace(m, type=rules.type_of(m.type, post.as_read(m))) for m in kept.mentions]
         links = [(x.head, x.tail, x.type, p) for x, p in zip(kept.links, kept.link_scores, strict=True)]
-        read_to = None
-        if words_read < len(post.words):
-            read_to = post.words[words_read - 1].end if words_read else 0
-        return _Named(mentions, [*kept.scores], links, read_to)
+        return _Named(mentions, [*kept.scores], links, _read_to(post, windows))
 
     def _relations(
         self,
@@ -310,9 +313,16 @@ def _to_read(
     posts = {}
     for text, context, said in dict.fromkeys(asked):
         by = texts_read.get((text, said))
-        if by and by[0] and (words := placed_words(text)):
+        if by and by[0] and (words := placed_words(text, most=MOST_WORDS)):
             posts[text, context, said] = ReadPost(text, words, context)
     return posts
+
+
+def _read_to(post: ReadPost, windows: Sequence[WordWindow]) -> int | None:
+    """The character behind the last word that was read; None where nothing stands behind it."""
+    words_read = windows[-1].ends if windows else 0
+    read_to = post.words[words_read - 1].end if words_read else 0
+    return read_to if post.text[read_to:].strip() else None
 
 
 def _reader(loaded: LoadedExtractor) -> WordReader:

@@ -5,6 +5,7 @@ question, answered among the relations that fit these kinds.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import permutations
 
 from crisislens.core.errors import DataError
@@ -17,6 +18,8 @@ from crisislens.pipeline.telling import ANY_KINDS, ReadPost, kinds_of
 
 __all__ = ["Link", "PairQuestions"]
 
+# words that a pair of a long post is read with before the first of the two
+_BEFORE = 20
 Link = tuple[int, int, str, float]
 """Two entities of a post by their places, head first, the relation between them and its
 probability.
@@ -53,15 +56,26 @@ class PairQuestions:
             fitting = {kinds_of(mentions[a], mentions[b]), ANY_KINDS}
             if not self._joined & fitting:
                 continue
-            try:
-                pair = (mentions[a], mentions[b])
-                words = self.reader.read(post.spelled, context=post.context, pair=pair)
-            except DataError:
-                # the pair stands behind what the encoder reads of a very long text
+            words = self._read(post, mentions[a], mentions[b])
+            # two names that are too far apart to be read together
+            if words is None:
                 continue
             self._rows.append((row, a, b))
             self._encoded.append(words)
             self._allowed.append(self._answers(fitting))
+
+    def _read(self, post: ReadPost, head: Mention, tail: Mention) -> EncodedWords | None:
+        """A pair as the encoder reads it: with the post's beginning, or with the words before the first of
+        the two where both stand behind what is read from there; None where one reading cannot hold both.
+        """
+        before = max(0, min(head.start, tail.start) - _BEFORE)
+        for first in dict.fromkeys((0, before)):
+            pair = (_moved(head, first), _moved(tail, first))
+            try:
+                return self.reader.read(post.spelled[first:], context=post.context, pair=pair)
+            except DataError:
+                continue
+        return None
 
     def ask(self, accept_above: float) -> Iterator[tuple[int, Link]]:
         """The posts' places and relations that have at least this probability."""
@@ -76,3 +90,8 @@ class PairQuestions:
         """
         names = enumerate(self.extractor.spec.relations)
         return [i for i, name in names if i == 0 or types_of_relation(name) in fitting]
+
+
+def _moved(mention: Mention, by: int) -> Mention:
+    """A mention among words of which so many are left out at the start."""
+    return replace(mention, start=mention.start - by, end=mention.end - by)

@@ -4,11 +4,9 @@ was named before.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from crisislens.bench.cells import Blocked
-from crisislens.bench.study import Study
-from crisislens.bench.study_table import StudyTable
+from crisislens.bench.study_table import Named, StudyTable
 from crisislens.bench.study_text import CONTRAST_COLUMNS, blocked_line, contrast_cells, facts_line, mean_cells
 from crisislens.report.bench_page import bench_page
 from crisislens.report.curves import CurvePlot, draw_curves
@@ -31,9 +29,7 @@ class _Part:
     kept: tuple[tuple[str, ...], ...]
 
 
-def study_page(
-    study: Study[Any], tables: Sequence[StudyTable], blocked: Sequence[Blocked], footer: str
-) -> str:
+def study_page(study: Named, tables: Sequence[StudyTable], blocked: Sequence[Blocked], footer: str) -> str:
     """The page.
 
     Arguments:
@@ -54,7 +50,7 @@ def study_page(
     )
 
 
-def _part(study: Study[Any], table: StudyTable) -> _Part:
+def _part(study: Named, table: StudyTable) -> _Part:
     return _Part(
         name=f"{table.setting}: {table.metric}",
         metric=table.metric,

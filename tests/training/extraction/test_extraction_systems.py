@@ -11,6 +11,7 @@ from crisislens.evaluation.extraction import ExtractionReport, ExtractionScore
 from crisislens.evaluation.significance import holm
 from crisislens.training.extraction.mie import compare_systems, run_mie, show_mie
 from crisislens.training.extraction.run import SeedResult, read_results, result_path
+from crisislens.training.extraction.splits import ExtractionSplits
 from crisislens.training.extraction.systems import DATA_SETS, SYSTEMS, default_recipe, mie_run
 
 NOWHERE = Path("nowhere")
@@ -26,6 +27,11 @@ NOWHERE = Path("nowhere")
         ("text", {"long_contexts": True}, "twitter2017-text"),
         ("info_nce", {"shuffled": 0.4}, "twitter2017-info_nce-shuffled40"),
         ("text", {"shuffled": 0.4}, "twitter2017-text"),
+        ("info_nce", {"shuffled": 0.4, "locked_contexts": True}, "twitter2017-info_nce-locked-shuffled40"),
+        ("text", {"locked_contexts": True}, "twitter2017-text"),
+        ("shap_ca", {"tuned": True, "shuffled": 0.2}, "twitter2017-shap_ca-tuned-shuffled20"),
+        # without an alignment there is no temperature to choose
+        ("context", {"tuned": True}, "twitter2017-context"),
         ("info_nce", {"encoder": "google-bert/bert-base-uncased"}, "twitter2017-info_nce-bert-base-uncased"),
     ],
 )
@@ -102,7 +108,7 @@ def score(f1: float) -> ExtractionScore:
 
 def write(out: Path, data: str, system: str, right: int, *, seed: int = 0, **changes: object) -> SeedResult:
     """The result of a seed that got so many of two in twenty posts right."""
-    unusual = ("encoder", "long_contexts", "shuffled")
+    unusual = ("encoder", "long_contexts", "shuffled", "locked_contexts", "tuned")
     options = {name: changes.pop(name) for name in unusual if name in changes}
     run = mie_run(data, system, NOWHERE, **options)  # type: ignore[arg-type]
     report = ExtractionReport(
@@ -156,6 +162,10 @@ def test_runs_of_other_encoders_and_contexts_stand_beside_their_own_kind(tmp_pat
     write(tmp_path, "twitter2015", "info_nce", 1, long_contexts=True)
     write(tmp_path, "twitter2015", "info_nce", 1, shuffled=0.4)
     write(tmp_path, "twitter2015", "shap_ca", 1, shuffled=0.4)
+    write(tmp_path, "twitter2015", "context", 1, locked_contexts=True, shuffled=0.4)
+    write(tmp_path, "twitter2015", "info_nce", 1, locked_contexts=True, shuffled=0.4)
+    write(tmp_path, "twitter2015", "info_nce", 1, tuned=True)
+    write(tmp_path, "twitter2015", "shap_ca_margin", 1, tuned=True)
     write(tmp_path, "twitter2015", "text", 0, encoder="bert")
     write(tmp_path, "twitter2015", "shap_ca", 1, encoder="bert")
     against = {row.system: row.against for row in show_mie(tmp_path, resamples=10)}
@@ -166,6 +176,10 @@ def test_runs_of_other_encoders_and_contexts_stand_beside_their_own_kind(tmp_pat
         # the text alone has no contexts, long or short
         "context-long": "text",
         "info_nce-long": "context-long",
+        "context-locked-shuffled40": "text",
+        "info_nce-locked-shuffled40": "context-locked-shuffled40",
+        "info_nce-tuned": "context",
+        "shap_ca_margin-tuned": "info_nce-tuned",
         "info_nce-shuffled40": "text",
         "shap_ca-shuffled40": "info_nce-shuffled40",
         "shap_ca-bert": "text-bert",
@@ -232,6 +246,7 @@ def test_several_shares_are_trained_and_the_text_alone_once(
     monkeypatch.setattr(
         "crisislens.training.extraction.mie.run_extraction", lambda run, *_, **__: trained.append(run.name)
     )
-    monkeypatch.setattr("crisislens.training.extraction.mie.load_splits", lambda *_, **__: None)
+    nothing = ExtractionSplits([], [], [], contexts={}, relations=(), types=())
+    monkeypatch.setattr("crisislens.training.extraction.mie.load_splits", lambda *_, **__: nothing)
     run_mie(NOWHERE, tmp_path, systems=["text", "info_nce"], seeds=[0], shuffled=[0.0, 0.4])
     assert trained == ["twitter2017-text", "twitter2017-info_nce", "twitter2017-info_nce-shuffled40"]

@@ -10,7 +10,7 @@ from crisislens.models.extractor_artifact import ExtractorMeta, describe_extract
 from crisislens.training.extraction.config import ExtractionRun
 from crisislens.training.extraction.splits import ExtractionSplits
 
-__all__ = ["AUTO", "check_inputs", "check_kept", "with_labels_of"]
+__all__ = ["AUTO", "check_inputs", "check_kept", "check_locked", "with_labels_of"]
 
 AUTO = ("auto",)
 """In place of an extractor's relations, or of its types: those of the data."""
@@ -116,6 +116,24 @@ def check_inputs(run: ExtractionRun, splits: ExtractionSplits) -> None:
         raise ConfigError(
             "photos would be read and reach nothing; set extractor.fusion or extractor.alignment, or leave "
             "data.image_root out"
+        )
+
+
+def check_locked(run: ExtractionRun, keep: ExtractorMeta | None) -> None:
+    """Contexts that do not learn must be there by themselves, and belong to a benchmark: what is saved
+    reads contexts by the trained model, and would read others than it learned with.
+    """
+    if not run.data.locked_contexts:
+        return
+    if not run.extractor.context_pieces or run.extractor.joint_sequence:
+        raise ConfigError(
+            "data.locked_contexts asks for contexts that are read by themselves; set "
+            "extractor.context_pieces to 32 and joint_sequence to false, or locked_contexts to false"
+        )
+    if keep is not None:
+        raise ConfigError(
+            "an extractor with locked contexts cannot be saved: what is saved reads contexts by the trained "
+            "model; set data.locked_contexts to false"
         )
 
 

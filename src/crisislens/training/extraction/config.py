@@ -47,6 +47,12 @@ class ExtractionData(Config):
     """For experiments: the share of the training posts' pictures whose contexts are shuffled among
     themselves, the same for every seed; pictures that stand in dev or test, too, keep theirs.
     """
+    locked_contexts: bool = False
+    """For experiments: whether contexts are read once, before training, by the language model as it
+    comes; nothing learns through them then, and a step costs little more than that of the text
+    alone. Extractors that are saved read their contexts by the trained model, so none is saved.
+    Source: one locked side, as in Zhai et al., 2022 (LiT), https://arxiv.org/abs/2111.07991.
+    """
     cut_anew: bool = False
     """Whether words are cut as the product cuts a text; scores are then not those of the published
     cut.

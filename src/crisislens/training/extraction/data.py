@@ -6,18 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from crisislens.core.errors import ConfigError, DataError
 from crisislens.data.contexts import Contexts, context_of
 from crisislens.domain.extraction import AnnotatedPost, Mention
 from crisislens.encoders.base import ImageEncoder
+from crisislens.encoders.language import load_language
 from crisislens.encoders.vision import VisionSpec, load_vision
 from crisislens.features.words import EncodedWords, WordReader, collate_words
 from crisislens.models.extraction import Extractor
 from crisislens.nn.words import WordBatch
 from crisislens.training.batches import EPOCH_STRIDE, Batches, batch_count, similar_batches
+from crisislens.training.extraction.locked import locked_states
 from crisislens.training.extraction.pictures import frozen_patches, photo_of, pixel_batch
 
 __all__ = ["Example", "collate_examples", "encode_posts", "length_batches"]
@@ -32,6 +34,7 @@ class Example:
         y: Tags (w), a relation (scalar) or labels of pairs (w, w).
         post: What people marked.
         image: Patches of its picture, or None.
+        context: The states of its context's pieces where they do not learn, or None.
         photo: The picture's file, for an image encoder inside the graph, or None.
         out_of_reach: Whether its pair stands behind what the encoder reads of a long text: nothing
             is learned from it, and where scores are made it counts as said to have no relation.
@@ -41,6 +44,7 @@ class Example:
     y: Tensor
     post: AnnotatedPost
     image: Tensor | None = None
+    context: Tensor | None = None
     photo: Path | None = None
     out_of_reach: bool = False
 
@@ -52,6 +56,7 @@ def encode_posts(
     contexts: Contexts,
     *,
     image_root: Path | None = None,
+    locked_contexts: bool = False,
 ) -> list[Example]:
     """Posts as numbers; words that the encoder does not read have no label.
 
@@ -61,12 +66,16 @@ def encode_posts(
         reader: Of its words.
         contexts: From a picture's id to its context.
         image_root: The folder of the photos; without one, no picture is read.
+        locked_contexts: Whether contexts are read here, by the language model as it comes.
 
     Raises:
         DataError: If a post does not fit the extractor's labels.
         ConfigError: If the extractor takes patches of another width than the frozen encoder's.
     """
     examples = [_example(post, extractor, reader, context_of(contexts, post.image)) for post in posts]
+    if locked_contexts:
+        states = locked_states([e.words.context_ids for e in examples], load_language(extractor.spec.encoder))
+        examples = [replace(e, context=x) for e, x in zip(examples, states, strict=True)]
     if image_root is None:
         return examples
     photos = [photo_of(post, image_root) for post in posts]
@@ -142,6 +151,8 @@ def collate_examples(examples: Sequence[Example], extractor: Extractor) -> tuple
         batch = batch.replace(
             pixels=pixels, image=torch.zeros(len(examples), encoder.patches, encoder.width), image_mask=mask
         )
+    if any(e.context is not None for e in examples):
+        batch = batch.replace(context_states=_states(examples, batch))
     # one task a batch, so the first example tells the shape of all
     if examples[0].y.ndim == 0:
         return batch, torch.stack([e.y for e in examples])
@@ -151,6 +162,16 @@ def collate_examples(examples: Sequence[Example], extractor: Extractor) -> tuple
         n = len(e.y)
         y[row, :n] = e.y if e.y.ndim == 1 else torch.nn.functional.pad(e.y, (0, w - n))
     return batch, y
+
+
+def _states(examples: Sequence[Example], batch: WordBatch) -> Float[Tensor, "b n d"]:
+    """What was made of the contexts before, padded with zeros as the batch is."""
+    width = next(e.context.shape[1] for e in examples if e.context is not None)
+    states = torch.zeros(*batch.context_ids.shape, width)
+    for row, e in enumerate(examples):
+        if e.context is not None:
+            states[row, : len(e.context)] = e.context
+    return states
 
 
 def length_batches(

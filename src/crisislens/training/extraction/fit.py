@@ -75,7 +75,11 @@ def run_mark(run: ExtractionRun, splits: ExtractionSplits) -> str:
         "data": run.data.model_copy(update={"root": ".", "context_file": None, "image_root": photos}),
         "seeds": (0,),
     }
-    return fingerprint([run.model_copy(update=anywhere).fingerprint(), splits.fingerprint()])
+    values = run.model_copy(update=anywhere).model_dump(mode="json")
+    # the setting is younger than results that are kept; without it a run is what it was
+    if not run.data.locked_contexts:
+        del values["data"]["locked_contexts"]
+    return fingerprint([fingerprint(values), splits.fingerprint()])
 
 
 class _DevJudge(Judge[ExtractionEpoch]):
@@ -127,7 +131,14 @@ def fit_extractor(
     reader = word_reader(extractor)
     root = Path(run.data.image_root) if run.data.image_root else None
     posts, dev = (
-        encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root)
+        encode_posts(
+            splits.part(split),
+            extractor,
+            reader,
+            splits.contexts,
+            image_root=root,
+            locked_contexts=run.data.locked_contexts,
+        )
         for split in ("train", "dev")
     )
     learned = [e for e in posts if not e.out_of_reach]

@@ -11,20 +11,33 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
-from crisislens.core.errors import DataError
+from crisislens.core.errors import DataError, InputError
 from crisislens.evaluation.extraction import paired_f1
 from crisislens.evaluation.power import verdict
 from crisislens.evaluation.significance import PairedDifference, holm, mean_interval
+from crisislens.training.extraction.config import ExtractionData, ExtractionRun
 from crisislens.training.extraction.fit import ExtractionEpoch
 from crisislens.training.extraction.run import SeedResult, read_results, run_extraction
-from crisislens.training.extraction.splits import load_splits
+from crisislens.training.extraction.splits import ExtractionSplits, load_splits
 from crisislens.training.extraction.systems import DATA_SETS, SYSTEMS, WITHOUT_CONTEXTS, mie_run
+from crisislens.training.extraction.tuned import check_temperatures, has_temperature, run_tuned
 
-__all__ = ["SystemResult", "compare_systems", "run_mie", "show_mie"]
+__all__ = [
+    "SystemResult",
+    "Tuning",
+    "compare_systems",
+    "mie_runs",
+    "read_all",
+    "run_mie",
+    "show_mie",
+    "system_of",
+    "train_one",
+]
 
 
 @dataclass(frozen=True)
@@ -61,9 +74,21 @@ class SystemResult:
         return verdict(d.difference, self.corrected_p, self.corrected_equivalence_p, d.margin)
 
 
-def run_mie(
+@dataclass(frozen=True)
+class Tuning:
+    """How a temperature is chosen on development posts; see `tuned.run_tuned`.
+
+    Attributes:
+        temperatures: The candidates; none leaves all systems at the temperature that is usual.
+        tried_epochs: Passes of the trainings that choose; None for whole ones.
+    """
+
+    temperatures: tuple[float, ...] = ()
+    tried_epochs: int | None = None
+
+
+def mie_runs(
     folder: Path,
-    out: Path,
     *,
     data_sets: Sequence[str] = ("twitter2017",),
     systems: Sequence[str] = ("text", "context", "info_nce", "shap_ca"),
@@ -74,22 +99,24 @@ def run_mie(
     train_posts: int | None = None,
     batch_posts: int | None = None,
     shuffled: Sequence[float] = (0.0,),
-    report: Callable[[str, ExtractionEpoch], None] | None = None,
-) -> list[SystemResult]:
-    """Runs the benchmark, seed by seed so that a stopped one has all systems with the seeds that it
-    got to; resumable.
+    locked_contexts: bool = False,
+    tuning: Tuning = Tuning(),
+) -> list[ExtractionRun]:
+    """The trainings of a benchmark, one seed each, seed by seed so that a stopped one has all systems
+    with the seeds that it got to.
 
     Of data sets that come without contexts the systems that need them are left out.
 
-    Arguments: see `mie_run`; `out` is the folder of results, `shuffled` holds one share or several,
-    `report` is called after each epoch.
+    Arguments: see `mie_run`; `shuffled` holds one share or several.
 
     Raises:
-        InputError: As `mie_run` does, before anything is trained; of systems that need contexts
-            where no data set has them.
-        DataError: If files are missing, before anything is trained.
+        InputError: As `mie_run` does; of systems that need contexts where no data set has them; of
+            temperatures that are none.
     """
-    runs = [
+    check_temperatures(tuning.temperatures)
+    if tuning.tried_epochs is not None and len(tuning.temperatures) < 2:
+        raise InputError("there is nothing to choose; give two temperatures or more, or no passes for trying")
+    return [
         mie_run(
             data,
             system,
@@ -101,16 +128,75 @@ def run_mie(
             train_posts=train_posts,
             batch_posts=batch_posts,
             shuffled=share,
+            locked_contexts=locked_contexts,
+            tuned=bool(tuning.temperatures),
         )
         for data, seed, system in _trainings(data_sets, seeds, systems)
         # the text alone has nothing that could be shuffled
         for share in (shuffled if system != "text" else (0.0,))
     ]
-    # all are read before anything is trained, or a missing file would be told after an hour
-    splits = {run.data: load_splits(run.data, joint=run.extractor.task == "joint") for run in runs}
+
+
+def run_mie(
+    folder: Path,
+    out: Path,
+    *,
+    tuning: Tuning = Tuning(),
+    report: Callable[[str, ExtractionEpoch], None] | None = None,
+    **asked: Any,
+) -> list[SystemResult]:
+    """Runs the benchmark, one training after the other; resumable.
+
+    Arguments:
+        folder: The folder that holds `mner`, `mnre` and `jmere`.
+        out: The folder of results.
+        tuning: How temperatures are chosen.
+        report: Called after each epoch with the training's name.
+        asked: What else `mie_runs` takes.
+
+    Raises:
+        InputError: As `mie_runs` does, before anything is trained.
+        DataError: If files are missing, before anything is trained.
+    """
+    runs = mie_runs(folder, tuning=tuning, **asked)
+    splits = read_all(runs)
     for run in runs:
-        run_extraction(run, out, splits=splits[run.data], report=report)
+        train_one(run, out, tuning, splits=splits[run.data], report=report)
     return show_mie(out)
+
+
+def read_all(runs: Sequence[ExtractionRun]) -> dict[ExtractionData, ExtractionSplits]:
+    """The data of all runs, read before anything is trained, or a missing file would be told after an
+    hour.
+
+    Raises:
+        DataError: If files are missing.
+    """
+    return {run.data: load_splits(run.data, joint=run.extractor.task == "joint") for run in runs}
+
+
+def train_one(
+    run: ExtractionRun,
+    out: Path,
+    tuning: Tuning,
+    *,
+    splits: ExtractionSplits,
+    report: Callable[[str, ExtractionEpoch], None] | None = None,
+) -> None:
+    """One training of the benchmark, with those that choose its temperature; nothing where its result
+    is there.
+    """
+    if tuning.temperatures and has_temperature(run):
+        run_tuned(
+            run,
+            tuning.temperatures,
+            out,
+            splits=splits,
+            tried_epochs=tuning.tried_epochs,
+            report=report,
+        )
+    else:
+        run_extraction(run, out, splits=splits, report=report)
 
 
 def _trainings(
@@ -129,15 +215,20 @@ def _trainings(
     return possible or asked
 
 
-def show_mie(out: Path, *, resamples: int = 20_000) -> list[SystemResult]:
+def show_mie(out: Path, *, resamples: int = 20_000, seeds: Sequence[int] = ()) -> list[SystemResult]:
     """What stands in a folder of results: each run with its seeds, and its difference to the system
     before it on the same data set.
+
+    Arguments:
+        out: The folder.
+        resamples: Of the bootstraps over seeds and posts.
+        seeds: These alone; all where empty.
 
     Raises:
         DataError: If a file there is not a result, or seeds of one run were trained with other
             settings or data.
     """
-    runs = _seeds_by_run(out)
+    runs = _seeds_by_run(out, seeds)
     found = []
     for data in DATA_SETS:
         rows = []
@@ -165,9 +256,11 @@ def _corrected(rows: Sequence[SystemResult]) -> list[SystemResult]:
     ]
 
 
-def _seeds_by_run(out: Path) -> dict[str, list[SeedResult]]:
+def _seeds_by_run(out: Path, seeds: Sequence[int]) -> dict[str, list[SeedResult]]:
     runs: dict[str, list[SeedResult]] = {}
     for result in read_results(out):
+        if seeds and result.seed not in seeds:
+            continue
         runs.setdefault(result.run.name, []).append(result)
     for name, results in runs.items():
         if len({r.fingerprint for r in results}) > 1:
@@ -182,21 +275,27 @@ def _names_of(data: str, runs: Mapping[str, object]) -> list[str]:
     """The runs on one data set, in the order of their systems."""
     # with the hyphen: no data set's name is the beginning of another's run
     names = [name for name in runs if name == data or name.startswith(f"{data}-")]
-    return sorted(names, key=lambda name: (SYSTEMS.index(_system(name, data)), name))
+    return sorted(names, key=lambda name: (SYSTEMS.index(system_of(name, data)), name))
 
 
 def _run_before(name: str, data: str, runs: Mapping[str, object]) -> str:
     """The run that one is compared with: of the nearest system before it that was trained with the
     same encoder and contexts; empty where there is none.
     """
-    system = _system(name, data)
+    system = system_of(name, data)
     for earlier in _before(system):
         other = name.replace(system, earlier, 1)
+        # without an alignment there is no temperature that could have been chosen
+        if earlier in ("text", "context"):
+            other = re.sub(r"-tuned(?=-|$)", "", other, count=1)
         if other in runs:
             return other
     # the text alone has no contexts, long or short, its own or another's
     text = re.sub(
-        r"-text(-long)?(-shuffled[\d.]+)?(?=-|$)", "-text", name.replace(system, "text", 1), count=1
+        r"-text(-long)?(-locked)?(-tuned)?(-shuffled[\d.]+)?(?=-|$)",
+        "-text",
+        name.replace(system, "text", 1),
+        count=1,
     )
     return text if system != "text" and text in runs else ""
 
@@ -236,7 +335,8 @@ def _terms(results: Sequence[SeedResult]) -> set[tuple[object, ...]]:
     return {(r.run.data.name, r.posts_fingerprint, r.run.recipe, r.run.extractor.encoder) for r in results}
 
 
-def _system(name: str, data: str) -> str:
+def system_of(name: str, data: str) -> str:
+    """The system of a run by its name, of which it is the second part."""
     rest = name.removeprefix(f"{data}-")
     # the longest, or shap_ca_margin would be shap_ca
     return max((s for s in SYSTEMS if rest == s or rest.startswith(f"{s}-")), key=len, default="text")

@@ -19,14 +19,14 @@ from crisislens.evaluation.extraction import ExtractionReport
 from crisislens.models.extraction import Extractor
 from crisislens.models.extractor_artifact import ExtractorMeta, save_extractor
 from crisislens.training.extraction.acceptance import Items, best_thresholds, in_words, report_above
-from crisislens.training.extraction.checks import check_inputs, check_kept, with_labels_of
+from crisislens.training.extraction.checks import check_inputs, check_kept, check_locked, with_labels_of
 from crisislens.training.extraction.config import ExtractionRun
 from crisislens.training.extraction.data import Example, encode_posts
 from crisislens.training.extraction.evaluate import evaluate_extractor, predict_examples, retrieval
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, run_mark, word_reader
 from crisislens.training.extraction.splits import ExtractionSplits, load_splits
 
-__all__ = ["SeedResult", "read_results", "result_path", "run_extraction"]
+__all__ = ["SeedResult", "read_result", "read_results", "result_path", "run_extraction"]
 
 _RETRIEVAL_POSTS = 64
 
@@ -54,6 +54,10 @@ class SeedResult(BaseModel):
     retrieval: dict[str, float]
     """How often the right context is among the first k of 64, on test posts; empty where contexts
     are not read by themselves.
+    """
+    temperatures: dict[str, float] = {}
+    """Where the alignment's temperature was chosen (`tuned`): the candidates with their F1 on dev; the
+    chosen one stands in `run`.
     """
     parameters_trained: int
     seconds: float
@@ -100,6 +104,7 @@ def run_extraction(
     splits = load_splits(run.data, joint=run.extractor.task == "joint") if splits is None else splits
     run = with_labels_of(run, splits)
     check_inputs(run, splits)
+    check_locked(run, keep)
     mark = run_mark(run, splits)
     results = []
     for seed in run.seeds:
@@ -107,7 +112,7 @@ def run_extraction(
         # a lock a training, so that several processes may share the seeds of one folder between them
         with sole_writer(out, lock=f".{path.stem}.lock"):
             if path.is_file():
-                known = _read(path)
+                known = read_result(path)
                 if known.fingerprint != mark:
                     raise ConfigError(
                         f"{path} holds the result of another run of that name, or of other data; give "
@@ -165,7 +170,14 @@ def _one_seed(
 def _encoded(run: ExtractionRun, splits: ExtractionSplits, extractor: Extractor, split: str) -> list[Example]:
     root = Path(run.data.image_root) if run.data.image_root else None
     reader = word_reader(extractor)
-    return encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root)
+    return encode_posts(
+        splits.part(split),
+        extractor,
+        reader,
+        splits.contexts,
+        image_root=root,
+        locked_contexts=run.data.locked_contexts,
+    )
 
 
 def _retrieval(extractor: Extractor, test: list[Example]) -> dict[str, float]:
@@ -221,10 +233,15 @@ def read_results(folder: Path) -> list[SeedResult]:
     Raises:
         DataError: If a file is not a result.
     """
-    return [_read(path) for path in sorted(folder.glob("*-seed*.json"))]
+    return [read_result(path) for path in sorted(folder.glob("*-seed*.json"))]
 
 
-def _read(path: Path) -> SeedResult:
+def read_result(path: Path) -> SeedResult:
+    """The result of one seed.
+
+    Raises:
+        DataError: If the file is not a result.
+    """
     try:
         return SeedResult.model_validate_json(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -57,6 +57,8 @@ def mie_run(
     train_posts: int | None = None,
     batch_posts: int | None = None,
     shuffled: float = 0.0,
+    locked_contexts: bool = False,
+    tuned: bool = False,
 ) -> ExtractionRun:
     """The run of one system on one data set.
 
@@ -71,6 +73,8 @@ def mie_run(
         train_posts: At most so many of them, as `ExtractionData` draws them; all where None.
         batch_posts: Posts a step, also the players of the alignment's game; 32 where None.
         shuffled: The share of the training pictures whose contexts are shuffled among themselves.
+        locked_contexts: Whether contexts are read once, by the language model as it comes.
+        tuned: Whether the run is one whose temperature will be chosen, which its name then says.
 
     Raises:
         InputError: If there is no such data set or system, or the data set has no contexts.
@@ -86,14 +90,16 @@ def mie_run(
         )
     extractor = _extractor(data, system, encoder, long_contexts=long_contexts)
     contexts = _contexts(system, long_contexts=long_contexts)
+    marks = [name for name, asked in (("locked", locked_contexts), ("tuned", tuned)) if asked]
     return ExtractionRun(
-        name=_name(data, system, contexts, encoder, shuffled),
+        name=_name(data, system, contexts, encoder, shuffled, marks),
         data=ExtractionData(
             name=data,  # type: ignore[arg-type]
             root=str(folder / _FOLDERS[data]),
             contexts=contexts,
             train_posts=train_posts,
             shuffled_contexts=0.0 if contexts == "none" else shuffled,
+            locked_contexts=contexts != "none" and locked_contexts,
         ),
         extractor=extractor,
         recipe=default_recipe(data, encoder, epochs, batch_posts),
@@ -124,11 +130,16 @@ def _contexts(system: str, *, long_contexts: bool) -> Literal["none", "captions"
     return "long" if long_contexts else "captions"
 
 
-def _name(data: str, system: str, contexts: str, encoder: str, shuffled: float) -> str:
+def _name(data: str, system: str, contexts: str, encoder: str, shuffled: float, marks: Sequence[str]) -> str:
     """A run's name, which `bench show mie` takes apart again: what is usual is not in it."""
     parts = [data, system]
     if contexts == "long":
         parts.append("long")
+    if "locked" in marks and contexts != "none":
+        parts.append("locked")
+    # a system that does not align has no temperature to choose
+    if "tuned" in marks and system in _ALIGNMENTS:
+        parts.append("tuned")
     # the text alone has nothing that could be shuffled
     if shuffled and contexts != "none":
         parts.append(f"shuffled{100 * shuffled:g}")

@@ -6,8 +6,8 @@ all the same where the scores of all languages that the default reads come to `L
 
 Printed by set, and for the made-up posts by their language, whole and cut to six words: how many texts are
 undecided, and how many of these are read at several bounds. Of languages that are not read, the fewer the
-better. The bound was chosen on these rows. Then, of the validation messages that are read only since then, how
-many ask for help, of how many it is said, and how many of these are right.
+better. The bound was chosen on these rows. Then, of the validation messages that are read only since then,
+how many ask for help, of how many it is said, and how many of these are right.
 """
 
 import argparse

@@ -260,9 +260,9 @@ def _unread_note(unread: float, ranked: Sequence[str]) -> str:
     *others, last = names
     told = f"{', '.join(others)} or {last}" if others else last
     return (
-        f"A post that no model reads gets no sure answer from its text. In {told} it stands all the same where "
-        f"the models put it, because their order was measured there; in any other language it stands at "
-        f"{unread:.2f}, the mean of posts of crises."
+        f"A post that no model reads gets no sure answer from its text. In {told} it stands all the same "
+        f"where the models put it, because their order was measured there; in any other language it "
+        f"stands at {unread:.2f}, the mean of posts of crises."
     )
 
 

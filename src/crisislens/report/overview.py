@@ -100,7 +100,8 @@ def tiles(tally: Tally, failed: int, repeats: int = 0) -> tuple[Tile, ...]:
     different = f"{number(tally.posts - repeats)} different messages"
     found = [Tile("Posts analyzed", number(tally.posts), different, "")]
     for name, task in tally.tasks.items():
-        for label in task.labels:
+        # what is worth reading stands first
+        for label in sorted(task.labels, key=lambda label: label.nothing):
             # "0 posts" of what the model can hardly ever say would read as good news
             if not (label.counted or only_relevance(task)) or mostly_unsure(tally, name):
                 continue

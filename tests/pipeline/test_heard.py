@@ -9,6 +9,7 @@ from crisislens.domain.rationale import Rationale, TextSpan
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.heard import heard_of, without_gaps
 from crisislens.pipeline.places import Places
+from tiny_bundles import write_bundle
 
 CALL = "Families need rescue on Mill Street"
 TURN = "<|im_start|>hospital in Houston collapsed<|im_end|>"
@@ -127,3 +128,14 @@ def test_a_photo_that_cannot_be_used_makes_no_little_text_sure(
     assert found.urgency == analyst.bundle.config.unread_urgency
     [said] = analyst.assess([post.model_copy(update={"text": CALL})])
     assert any(not task.abstained for task in said.tasks.values())
+
+
+def test_of_hashtags_alone_it_is_said_that_they_are(tmp_path: Path) -> None:
+    analyst = Analyst.load(write_bundle(tmp_path, languages=("en", "es")))
+    tags, word = analyst.assess(["#Xqzvwk #Bkwptq https://t.co/x", "#Xqzvwk Bkwptq"])
+    hashtags = "The text is hashtags only, which tell no model its language."
+    assert tags.unread == hashtags
+    assert {task.reason for task in tags.tasks.values()} == {hashtags}
+    assert (word.unread or "").startswith("Nobody can tell")
+    # the reason is another one, and the place in the order is the same
+    assert tags.urgency == analyst.bundle.config.unread_urgency

@@ -163,8 +163,8 @@ def test_a_foreign_text_is_not_marked(folders: tuple[Path, Path, Path], tmp_path
         Post(id="1", text="Las inundaciones destruyeron el puente y muchas familias necesitan ayuda urgente"),
     )
     assert found.text == ()
-    assert found.note is not None
-    assert "(es)" in found.note
+    reads = "the model that marks words reads English only"
+    assert found.note == f"{reads}, and this text seems to be Spanish: no words are marked"
 
 
 def test_a_post_without_a_text_says_that_there_was_none(folders: tuple[Path, Path, Path]) -> None:
@@ -214,11 +214,27 @@ def test_the_language_that_a_post_is_marked_with_comes_first(
     assert rationale(analyst, Post(id="en", text=text, lang="en")).text
     marked = rationale(analyst, Post(id="sw", text=text, lang="sw"))
     assert marked.text == ()
-    assert "(sw)" in (marked.note or "")
+    assert "and this text is marked as being Swahili: no words are marked" in (marked.note or "")
 
 
 def test_a_text_in_no_known_language_is_not_marked() -> None:
     analyst = Analyst.load("crisis-compact", annotators=[RationaleAnnotator(Rationalizer.load())])
     found = rationale(analyst, Post(id="1", text="wamenaswa shuleni tafadhali msaada haraka sana kijijini"))
     assert found.text == ()
-    assert "no words are marked" in (found.note or "")
+    assert found.note == (
+        "the model that marks words reads English only and cannot tell that this text is English: "
+        "no words are marked"
+    )
+
+
+def test_whose_reason_it_is_that_nothing_is_marked(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    """The models that answer read the text, and the one that marks words does not."""
+    only_english = write_rationales(tmp_path / "english", languages=("en",))
+    analyst = Analyst.load(folders[0], annotators=[RationaleAnnotator(Rationalizer.load(only_english))])
+    [found] = analyst.assess([Post(id="1", text="mujhe khana aur pani chahiye, meri madad karo")])
+    assert found.unread is None
+    assert found.rationale is not None
+    assert found.rationale.note == (
+        "the model that marks words reads English only, and this text seems to be Hindi or Urdu in Latin "
+        "letters: no words are marked"
+    )

@@ -14,9 +14,11 @@ from crisislens.domain.assessment import Assessment, TaskAssessment
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import own_task
 from crisislens.report.archive import FIELDS, Archive, Packed, photo_state
+from crisislens.report.cards import CardMaker
 from crisislens.report.geography import Geography
 from crisislens.report.groups import Groups
 from crisislens.report.model import ReportCluster, ReportTask
+from crisislens.report.selection import Listed
 
 
 def pack(found: list[Assessment], clusters: list[ReportCluster] | None = None, **bounds: int) -> Packed:
@@ -59,6 +61,28 @@ def test_answers_are_positions_and_not_sure_leans() -> None:
     bare = assessment(Post(id="1")).model_copy(update={"tasks": {}})
     [row], _ = unpack(pack([bare]))
     assert row["answers"] == [-1, 0, -1, 0, -1, 0]
+
+
+def test_a_card_gives_each_of_several_labels_its_own_probability() -> None:
+    task = own_task("need", ["water", "food", "tents"], several=True)
+    said = TaskAssessment(
+        label="water",
+        labels=("tents", "water"),
+        confidence=0.3,
+        probabilities={"water": 0.95, "food": 0.1, "tents": 0.6},
+        abstained=False,
+    )
+    maker = CardMaker((ReportTask(task),), lambda post: None)
+
+    def each(found: TaskAssessment) -> list[tuple[str, str]]:
+        a = assessment(Post(id="1")).model_copy(update={"tasks": {"need": found}})
+        [answer] = maker.card(0, Listed(a, 1, None, None)).answers
+        assert answer.percent == "95%"
+        return [(one.title, one.percent) for one in answer.each]
+
+    assert each(said) == [("Water", "95%"), ("Tents", "60%")]
+    # one label has the one number that stands beside it
+    assert each(said.model_copy(update={"labels": ("water",)})) == []
 
 
 def test_several_labels_are_a_list_and_as_sure_as_the_strongest() -> None:

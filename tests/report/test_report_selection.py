@@ -101,6 +101,34 @@ def test_totals_count_every_post() -> None:
     assert by_title["Rows that failed"] == "7"
 
 
+def test_the_tiles_of_what_is_worth_reading_add_up_to_the_posts() -> None:
+    """Of posts that are read, unread or unsure, and beside rows that failed."""
+    found, failed, _ = crisis(300)
+    unread = [a.tasks["informativeness"].abstained for a in found[:40]].count(False)
+    tally = Tally(meta().tasks)
+    for i, a in enumerate(found):
+        tasks = {name: t.model_copy(update={"abstained": True}) for name, t in a.tasks.items()}
+        blank = {"unread": "Nobody reads it.", "language": "tr", "tasks": tasks}
+        tally.add(a.model_copy(update=blank) if i < 40 else a)
+    assert unread > 20
+    shown = {tile.title: tile for tile in tiles(tally, len(failed))}
+    parts = [shown[title] for title in ("Informative", "Not informative", "Not sure")]
+    assert all(int(part.value) for part in parts)
+    assert sum(int(part.value) for part in parts) == int(shown["Posts analyzed"].value) == 300
+    unsure = sum(a.tasks["informativeness"].abstained for a in found[40:])
+    assert shown["Not sure"].value == str(40 + unsure)
+    assert f", {shown['Not read, by language'].value} of them not read;" in shown["Not sure"].detail
+    assert shown["Not read, by language"].value == "40"
+    assert shown["Rows that failed"].detail == "could not be assessed; not among the posts"
+
+
+def test_a_post_that_its_photo_answers_is_not_counted_as_unsure() -> None:
+    tally = Tally(meta().tasks)
+    tally.add(POOL[0].model_copy(update={"unread": "Nobody reads it."}))
+    [tile] = [tile for tile in tiles(tally, 0) if tile.title == "Not sure"]
+    assert "not read" not in tile.detail
+
+
 def test_the_sums_of_the_matrix_add_up() -> None:
     found, _, _ = crisis(300)
     tally = Tally(meta().tasks)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,27 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert report == folder / "out" / "report.html"
     return folder / "out"
+
+
+@pytest.mark.parametrize(
+    ("ranked", "told"),
+    [
+        ((), "A post that no model reads stands at 0.30, the mean of posts of crises."),
+        (("tr", "und"), "In Turkish or a language that nobody can tell it stands all the same"),
+        (("tr",), "In Turkish it stands all the same where the models put it"),
+    ],
+)
+def test_about_says_where_unread_posts_stand(tmp_path: Path, ranked: tuple[str, ...], told: str) -> None:
+    bundle = write_bundle(tmp_path / "bundle", languages=("en",))
+    config = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    (bundle / "bundle.json").write_text(json.dumps({**config, "ranked_languages": ranked}), encoding="utf-8")
+    crisis = crisis_in(tmp_path / "crisis")
+    analyst = Analyst.load(bundle, image_root=crisis.parent)
+    outcome = run_analysis(read_posts(crisis), analyst, tmp_path / "out")
+    page = write_outputs(outcome, analyst, source_name="x").read_text(encoding="utf-8")
+    assert told in page
+    assert "stands at 0.30, the mean of posts of crises" in page
+    assert ("no sure answer from its text" in page) == bool(ranked)
 
 
 def test_the_report_names_what_made_it(run: Path) -> None:

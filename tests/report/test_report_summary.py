@@ -10,7 +10,7 @@ from made_up_posts import assessment, crisis, meta, thumbnails
 from page import Page
 
 from crisislens.domain.assessment import Assessment, FailedPost
-from crisislens.domain.place import GeoLocation
+from crisislens.domain.place import GeoLocation, Place
 from crisislens.domain.post import Post
 from crisislens.report.basemap import BaseMap
 from crisislens.report.build import write_report
@@ -99,13 +99,42 @@ def test_people_in_danger_are_counted_once_whatever_is_said_of_them(found: list[
     assert line.link == "#of_tone=grave"
 
 
+GAP = "People in danger are spoken of, and help in the same country is not"
+
+
+def helping(identity: str, place: Place | None) -> Assessment:
+    """A post that tells of help, at a place or at none."""
+    calm = {"humanitarian": "rescue_volunteering_or_donation_effort", "damage": "little_or_no_damage"}
+    a = assessment(Post(id=identity), **calm)
+    where = place and GeoLocation(lat=0, lon=0, source="text", place=place, confidence=0.9)
+    return a.model_copy(update={"location": where})
+
+
+KENYA = Place(id="country:KE", name="Kenya", kind="country", country="KE")
+ISLAND = Place(id="country:PR", name="Puerto Rico", kind="country", country="PR")
+
+
 def test_places_of_danger_without_help_name_their_posts() -> None:
     asks = [at_ponce(assessment(Post(id=str(i)))) for i in range(5)]
-    helps = assessment(Post(id="helper"), humanitarian="rescue_volunteering_or_donation_effort")
-    line = the_one(summarize(counted([*asks, helps])), "People in danger are spoken of and no help is")
+    line = the_one(summarize(counted([*asks, helping("far", KENYA), helping("any", None)])), GAP)
     assert line.text.endswith("Ponce, PR (5).")
     assert (line.ids, line.rest) == (("0", "1", "2"), "and 2 more")
     assert parse_qs(line.link[1:]) == {"of_tone": ["grave"], "place": ['"Ponce, PR"']}
+
+
+@pytest.mark.parametrize(
+    "helps",
+    [
+        [helping("same", ISLAND)],
+        [helping("far", KENYA), helping("any", None), helping("other", None)],
+        [],
+    ],
+    ids=["the country that holds the place", "most help names no place", "nobody tells of help"],
+)
+def test_no_gap_is_told_where_help_may_be(helps: list[Assessment]) -> None:
+    asks = [at_ponce(assessment(Post(id=str(i)))) for i in range(5)]
+    said = [line.text for line in lines_of(summarize(counted([*asks, *helps])))]
+    assert not [text for text in said if text.startswith(GAP)]
 
 
 def test_a_summary_of_nothing_says_so() -> None:

@@ -8,7 +8,7 @@ only.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.deciding import Decider
 from crisislens.pipeline.default import DEFAULT_BUNDLE
 from crisislens.pipeline.heads import head_logits
-from crisislens.pipeline.heard import heard_of, too_little, without_gaps
+from crisislens.pipeline.heard import hashtags_only, heard_of, too_little, without_gaps
 from crisislens.pipeline.joining import find_bundle
 from crisislens.pipeline.photos import PhotoChoice, choose_photos, without_choice
 from crisislens.pipeline.readable import Readable, language_of
@@ -246,7 +246,7 @@ class Analyst:
             assessment = self._answering.assessment(
                 post,
                 chosen[i],
-                languages[encoded.texts[i], post.lang],
+                _of_hashtags(languages[encoded.texts[i], post.lang], heard[i].post.text),
                 provenance,
                 notes=(*post.remarks, *heard[i].notes, *encoded.notes[i], *remarks),
                 doubt=heard[i].post.doubt,
@@ -364,6 +364,13 @@ class Analyst:
 def _by_post(logits: Mapping[str, NDArray[np.float32]], count: int) -> list[dict[str, NDArray[np.float32]]]:
     """Rows of logits, one a post."""
     return [{name: rows[i] for name, rows in logits.items()} for i in range(count)]
+
+
+def _of_hashtags(readable: Readable, text: str) -> Readable:
+    """The same; of a text of hashtags alone with the reason why its language is not known."""
+    if readable.unread is None or readable.language is not None:
+        return readable
+    return replace(readable, unread=hashtags_only(text) or readable.unread)
 
 
 def _window_note(windows: Windows) -> tuple[str, ...]:

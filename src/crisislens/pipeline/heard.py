@@ -21,14 +21,17 @@ from crisislens.data.machine_talk import machine_talk
 from crisislens.data.words import Span, word_spans
 from crisislens.domain.post import Post
 from crisislens.domain.rationale import Rationale, TextSpan
+from crisislens.pipeline.readable import FEWEST_LETTERS
 
-__all__ = ["Heard", "heard_of", "too_little", "without_gaps"]
+__all__ = ["Heard", "hashtags_only", "heard_of", "too_little", "without_gaps"]
 
 _QUOTED = 80
 _LITTLE = "The text has too few letters to tell anything."
 _FEWEST_LETTERS = 3
 # whom a post answers and where it leads says nothing of its own
 _POINTERS = re.compile(r"^RT\b|@\w+|https?://\S+")
+_HASHTAG = re.compile(r"[#＃]\w+")
+_HASHTAGS = "The text is hashtags only, which tell no model its language."
 _DOUBT = "The text speaks to the machine that reads it and says nothing else."
 
 
@@ -88,6 +91,21 @@ def too_little(text: str) -> str | None:
         text: A post's text.
     """
     return _LITTLE if text and _says_little(text) else None
+
+
+def hashtags_only(text: str) -> str | None:
+    """Why nobody can tell the language of a text that is hashtags and hardly a letter else; None of others.
+
+    >>> hashtags_only("#GarissaAttack https://t.co/x")
+    'The text is hashtags only, which tell no model its language.'
+    >>> hashtags_only("#GarissaAttack, two of us are inside"), hashtags_only("no")
+    (None, None)
+
+    Arguments:
+        text: A post's text as posted.
+    """
+    rest, found = _HASHTAG.subn("", _POINTERS.sub("", text))
+    return _HASHTAGS if found and sum(c.isalpha() for c in rest) < FEWEST_LETTERS else None
 
 
 def without_gaps(rationale: Rationale, text: str, gaps: Sequence[Span]) -> Rationale:

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from crisislens.data.language_tags import primary_language
+from crisislens.data.romanized import romanized
 from crisislens.data.words import merge_spans
 from crisislens.domain.assessment import Modality
+from crisislens.domain.language_names import language_name
 from crisislens.domain.post import Post
 from crisislens.domain.rationale import Contribution, PatchHeat, Rationale, TextSpan
 from crisislens.explain.contribution import coalition_logits, modality_shapley
@@ -64,9 +67,22 @@ class RationaleAnnotator:
         return [{"rationale": self._record(*row)} for row in zip(found, unread, contributions, strict=True)]
 
     def _unread(self, post: Post, cleaned: str) -> str | None:
-        """Why the rationale model does not read a text, or None where it does."""
+        """Why no words of a text are marked, in a clause; None where the rationale model reads it.
+
+        It knows other languages than the models that answer, so the clause names whose reason this is.
+        """
         loaded = self.rationalizer.loaded
-        return language_of(cleaned, post.lang, loaded.config.languages, loaded.text.encoder).unread
+        known = loaded.config.languages
+        found = language_of(cleaned, post.lang, known, loaded.text.encoder)
+        if found.unread is None:
+            return None
+        reads = f"the model that marks words reads {_names(known)} only"
+        if found.language is None and (name := romanized(cleaned)) is not None:
+            return f"{reads}, and this text seems to be {name} in Latin letters: no words are marked"
+        if found.language is None:
+            return f"{reads} and cannot tell that this text is {_names(known, 'or')}: no words are marked"
+        verb = "is marked as being" if primary_language(post.lang) else "seems to be"
+        return f"{reads}, and this text {verb} {language_name(found.language)}: no words are marked"
 
     def _record(
         self, found: PostRationale, unread: str | None, contributions: dict[str, Contribution]
@@ -74,7 +90,7 @@ class RationaleAnnotator:
         config = self.rationalizer.loaded.config
         note = None
         if unread:
-            note = f"{as_clause(unread)}; no words are marked"
+            note = unread
         elif not found.words:
             note = "there is no text to read; no words are marked"
         elif not any(found.chosen):
@@ -118,6 +134,16 @@ def _there(batch: FeatureBatch) -> list[list[str]]:
         for i in modality.present.nonzero()[:, 0].tolist():
             there[i].append(name)
     return there
+
+
+def _names(codes: Sequence[str], link: str = "and") -> str:
+    """Languages in words.
+
+    >>> _names(("en",)), _names(("en", "es", "ht"), "or")
+    ('English', 'English, Spanish or Haitian Creole')
+    """
+    *others, last = map(language_name, codes)
+    return f"{', '.join(others)} {link} {last}" if others else last
 
 
 def as_clause(sentence: str) -> str:

@@ -18,7 +18,7 @@ from crisislens.report.rationale_view import RationaleView, Segment, marked_text
 from crisislens.report.selection import Listed
 from crisislens.report.tally import NONE, NOT_SURE, answers_of, gravest
 
-__all__ = ["CardMaker", "PostCard", "Probability", "TaskAnswer"]
+__all__ = ["AnswerLabel", "CardMaker", "PostCard", "Probability", "TaskAnswer"]
 
 _SHOWN_CHARACTERS = 420
 _KEPT_CHARACTERS = 4_000
@@ -44,8 +44,19 @@ class Probability:
 
 
 @dataclass(frozen=True)
+class AnswerLabel:
+    """One of several labels that hold: its title, tone and probability in words."""
+
+    title: str
+    tone: str
+    percent: str
+
+
+@dataclass(frozen=True)
 class TaskAnswer:
     """One task's answer: what it says, how sure it is, and why not where it is not.
+
+    `each` are the labels of a set of two or more, each with its own probability; the bar is the surest's.
 
     `values` and `confidence` are what the filters compare; `threshold` is where "not sure" ends, in [0, 100],
     None where it is not known.
@@ -61,6 +72,7 @@ class TaskAnswer:
     threshold: float | None
     reason: str
     probabilities: tuple[Probability, ...]
+    each: tuple[AnswerLabel, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -220,6 +232,7 @@ class CardMaker:
             threshold=None if threshold is None else round(100 * threshold, 2),
             reason=found.reason or "",
             probabilities=_probabilities(task, found),
+            each=_each(task, found, labels) if len(labels) > 1 else (),
         )
 
 
@@ -235,6 +248,15 @@ def _answer_words(task: ReportTask, labels: tuple[str, ...]) -> str:
     if labels == (NONE,):
         return f"{task.title}: none"
     return ", ".join(task.label(name) for name in labels)
+
+
+def _each(task: ReportTask, found: TaskAssessment, labels: tuple[str, ...]) -> tuple[AnswerLabel, ...]:
+    """The labels of a set, the surest first: one number for all would be said of the weakest, too."""
+    order = sorted(labels, key=lambda name: -found.probabilities[name])
+    return tuple(
+        AnswerLabel(task.label(name), gravest(task.task, (name,)), _sure(found.probabilities[name]))
+        for name in order
+    )
 
 
 def _shared_reason(answers: tuple[TaskAnswer, ...]) -> str:

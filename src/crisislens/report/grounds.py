@@ -5,11 +5,12 @@ Kept is what `report.summary` says and nothing else counts: all posts, those wor
 question leaves open, those that nobody can place or date, and those of people in danger by place.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from crisislens.domain.assessment import Assessment
-from crisislens.domain.tasks import Task
+from crisislens.domain.tasks import Task, Tone
 from crisislens.report.groups import Groups
 from crisislens.report.lines import Best
 from crisislens.report.model import ReportTask
@@ -52,12 +53,16 @@ class Grounds:
         groups: Near-duplicates of the run.
         naming: What places are called.
         danger: Posts of people in danger, by the name of their place.
+        country: The country (ISO 3166-1 alpha-2) of each of these names; empty where none is known.
+        helps: Posts that tell of help, by the country of their place; empty where none is known.
     """
 
     tasks: Sequence[ReportTask]
     groups: Groups
     naming: Naming = BY_TEXT
     danger: dict[str, Ground] = field(default_factory=dict)
+    country: dict[str, str] = field(default_factory=dict)
+    helps: Counter[str] = field(default_factory=Counter)
     _of: dict[Key, Ground] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,6 +85,8 @@ class Grounds:
             self._of[key].add(assessment, position)
             if key == ("danger",):
                 self._add_danger(assessment, position)
+        if any(_tells_of(task, assessment, "calm") for task in self._plain):
+            self.helps[_country(assessment)] += 1
 
     def _add_danger(self, assessment: Assessment, position: int) -> None:
         place = self.naming.of(assessment)
@@ -87,6 +94,7 @@ class Grounds:
             return
         if place not in self.danger:
             self.danger[place] = self._ground()
+            self.country[place] = _country(assessment)
         self.danger[place].add(assessment, position)
 
     def _ground(self) -> Ground:
@@ -98,7 +106,7 @@ class Grounds:
             keys.append(("nowhere",))
         if assessment.post.created_at is None:
             keys.append(("undated",))
-        if any(_tells_of_danger(task, assessment) for task in self._plain):
+        if any(_tells_of(task, assessment, "grave") for task in self._plain):
             keys.append(("danger",))
         for task in self._plain:
             for answer in answers_of(task, assessment.tasks.get(task.question)):
@@ -108,12 +116,18 @@ class Grounds:
         return keys
 
 
-def _tells_of_danger(task: Task, assessment: Assessment) -> bool:
-    """Whether one answer is grave, as `report.labels` counts them: that a post is worth reading is none."""
+def _country(assessment: Assessment) -> str:
+    """The country of a post's place; empty where no place is known, or coordinates alone."""
+    where = assessment.location
+    return where.place.country if where is not None and where.place is not None else ""
+
+
+def _tells_of(task: Task, assessment: Assessment, tone: Tone) -> bool:
+    """Whether one answer has a tone, as `report.labels` counts them: that a post is worth reading is none."""
     if only_relevance(task):
         return False
     for name in answers_of(task, assessment.tasks.get(task.question)):
         label = task.label(name)
-        if name in task.classes and not label.nothing and lane_of(label) == "grave":
+        if name in task.classes and not label.nothing and lane_of(label) == tone:
             return True
     return False

@@ -11,7 +11,7 @@ from crisislens.report.fields import field_of
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportMeta
 from crisislens.report.selection import ClusterSeen
-from crisislens.report.tally import NOT_SURE, Tally
+from crisislens.report.tally import NOT_SURE, Tally, only_relevance
 
 __all__ = [
     "ClusterRow",
@@ -89,7 +89,10 @@ def exactly(*names: str) -> str:
 
 
 def tiles(tally: Tally, failed: int, repeats: int = 0) -> tuple[Tile, ...]:
-    """The totals of the head; `failed` rows have no post, and `repeats` posts say what another one says."""
+    """The totals of the head; `failed` rows have no post, and `repeats` posts say what another one says.
+
+    Whether posts are worth reading is told whole: with those that are not sure, its answers add up to all.
+    """
 
     def of(count: int, whole: int, what: str) -> str:
         return f"{100 * count / whole:.1f}% of {what}" if whole else f"no {what}"
@@ -97,9 +100,10 @@ def tiles(tally: Tally, failed: int, repeats: int = 0) -> tuple[Tile, ...]:
     different = f"{number(tally.posts - repeats)} different messages"
     found = [Tile("Posts analyzed", number(tally.posts), different, "")]
     for name, task in tally.tasks.items():
-        for label in task.labels:
+        # what is worth reading stands first
+        for label in sorted(task.labels, key=lambda label: label.nothing):
             # "0 posts" of what the model can hardly ever say would read as good news
-            if not label.counted or mostly_unsure(tally, name):
+            if not (label.counted or only_relevance(task)) or mostly_unsure(tally, name):
                 continue
             count = tally.answers[name][label.name]
             where = link(**{field_of(name): label.name}) if count else ""
@@ -112,7 +116,9 @@ def tiles(tally: Tally, failed: int, repeats: int = 0) -> tuple[Tile, ...]:
         # what is never surely told would be all posts of every run
         told = [name for name in others if name not in tally.never_sure]
         rest = "".join(f"; {words[name]} {number(counts[name])}" for name in told)
-        detail = f"about {words[first]}{rest}"
+        unread = tally.unread_unsure[first]
+        among = f", {number(unread)} of them not read" if unread else ""
+        detail = f"about {words[first]}{among}{rest}"
         where = link(**{field_of(first): NOT_SURE}) if counts[first] else ""
         found.append(Tile("Not sure", number(counts[first]), detail, where))
     if tally.unread:
@@ -123,7 +129,7 @@ def tiles(tally: Tally, failed: int, repeats: int = 0) -> tuple[Tile, ...]:
         Tile(
             "Rows that failed",
             number(failed),
-            "could not be assessed" if failed else "every row was read",
+            "could not be assessed; not among the posts" if failed else "every row was read",
             "#failed" if failed else "",
         )
     )

@@ -137,10 +137,19 @@ def rationale_view(
         cells=_cells(heat) if heat else (),
         contributions=contributions,
         post_hoc=rationale.post_hoc,
-        note=rationale.note or "",
+        note=_capital(rationale.note or ""),
         # the note of such a record says what the answer rests on
-        alone=rationale.note or "" if rationale.decides else "",
+        alone=_capital(rationale.note or "") if rationale.decides else "",
     )
+
+
+def _capital(clause: str) -> str:
+    """A clause as a sentence begins; names in it keep their letters.
+
+    >>> _capital("the model reads English")
+    'The model reads English'
+    """
+    return clause[:1].upper() + clause[1:]
 
 
 def _cells(heat: PatchHeat) -> tuple[HeatCell, ...]:

@@ -20,9 +20,11 @@ from crisislens.domain.tasks import Task
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.annotators import HasCard
 from crisislens.pipeline.batch import RunOutcome, read_assessments, read_records
+from crisislens.pipeline.readable import UNKNOWN
 from crisislens.report.basemap import read_base_map
 from crisislens.report.build import ReportSink
 from crisislens.report.changes import Earlier
+from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportMeta, ReportTask
 from crisislens.runs.sinks import SINKS, Sink, pour
 
@@ -188,7 +190,9 @@ def _meta(
         command=command,
         model_description=config.description,
         languages=config.languages,
-        urgency_note=_urgency_note([task.space for task in config.tasks.values()], config.unread_urgency),
+        urgency_note=_urgency_note(
+            [task.space for task in config.tasks.values()], config.unread_urgency, config.ranked_languages
+        ),
         known_limits=(*config.limits_known, *(limit for card in cards for limit in card.known_limits)),
         added_by={
             a.name: f"{a.title}, {a.fingerprint()}" if isinstance(a, HasCard) else a.fingerprint()
@@ -220,8 +224,14 @@ def _serve(source_name: str) -> str:
     return f"{before}crisislens stream {source} --db store.db --once && crisislens serve --db store.db"
 
 
-def _urgency_note(tasks: Sequence[Task], unread: float) -> str:
-    """How posts are sorted, in a sentence that is made from the tasks' own weights."""
+def _urgency_note(tasks: Sequence[Task], unread: float, ranked: Sequence[str] = ()) -> str:
+    """How posts are sorted, in sentences that are made from the tasks' own weights.
+
+    Arguments:
+        tasks: The questions.
+        unread: Where a post stands that no model reads or orders.
+        ranked: Codes of the languages that no model reads and whose order was measured.
+    """
     if not any(label.urgency for task in tasks for label in task.labels):
         return "No label has a weight in urgency, so it is 0; task.urgency in the run file gives weights."
     gates = [f"P({label.words.lower()})" for task in tasks if task.gate for label in [task.lead]]
@@ -232,9 +242,27 @@ def _urgency_note(tasks: Sequence[Task], unread: float) -> str:
         if weighed and task.share and not task.gate:
             parts.append(f"{task.share:.0%} {task.heading.lower()} ({', '.join(weighed)})")
     formula = " × ".join([*gates, f"({'; '.join(parts) or 'nothing that the tasks weigh'})"])
+    order = f"{formula}. It sorts posts for reading and is not a probability."
+    return f"{order} {_unread_note(unread, ranked)}"
+
+
+def _unread_note(unread: float, ranked: Sequence[str]) -> str:
+    """Where posts stand that no model reads.
+
+    >>> _unread_note(0.3, ())
+    'A post that no model reads stands at 0.30, the mean of posts of crises.'
+    """
+    if not ranked:
+        return f"A post that no model reads stands at {unread:.2f}, the mean of posts of crises."
+    names = [language_name(code) for code in ranked if code != UNKNOWN]
+    if UNKNOWN in ranked:
+        names.append("a language that nobody can tell")
+    *others, last = names
+    told = f"{', '.join(others)} or {last}" if others else last
     return (
-        f"{formula}. It sorts posts for reading and is not a probability. A post that no model reads stands "
-        f"at {unread:.2f}, the mean of posts of crises."
+        f"A post that no model reads gets no sure answer from its text. In {told} it stands all the same "
+        f"where the models put it, because their order was measured there; in any other language it "
+        f"stands at {unread:.2f}, the mean of posts of crises."
     )
 
 

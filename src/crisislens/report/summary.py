@@ -259,17 +259,25 @@ def _failed(run: Counted) -> Statement:
 
 
 def _places_without_help(run: Counted) -> Statement | None:
-    """Places of which only danger is told; None where nobody speaks of help at all."""
-    helpers = run.labels.of_tone("calm")
-    helped = {name for count in helpers for name in count.places}
-    asking = {name: ground for name, ground in run.grounds.danger.items() if name not in helped}
-    if not asking or not helpers:
+    """Places in whose country no post tells of help; None where nobody speaks of help at all, or where most
+    who do name no place: their help may be anywhere.
+    """
+    helps = run.grounds.helps
+    if not helps or 2 * helps[""] > helps.total():
+        return None
+    country = run.grounds.country
+    asking = {
+        name: ground
+        for name, ground in run.grounds.danger.items()
+        if country[name] and not helps[country[name]]
+    }
+    if not asking:
         return None
     order = sorted(asking.items(), key=lambda item: (-item[1].posts, item[0]))[:_PLACES]
     places = ", ".join(f"{name} ({number(ground.posts)})" for name, ground in order)
     # of each place its most urgent post first
     ids = [ground.ids[rank] for rank in range(NAMED) for _, ground in order if rank < len(ground.ids)]
-    text = f"People in danger are spoken of and no help is: {places}."
+    text = f"People in danger are spoken of, and help in the same country is not: {places}."
     where = link(of_tone="grave", place=exactly(*(name for name, _ in order)))
     return _resting(text, ids, sum(ground.posts for _, ground in order), where)
 

@@ -70,6 +70,7 @@ class Tally:
         posts: All posts.
         unsure: Posts with at least one answer "not sure".
         unread: Posts whose text no model reads, by language.
+        unread_unsure: Per task those of them that it leaves open.
         photos: Posts that came with a photo.
         photos_unusable: Those of them whose photo could not be used.
         undated: Posts without a time.
@@ -99,6 +100,7 @@ class Tally:
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.languages: Counter[str | None] = Counter()
         self.unread: Counter[str | None] = Counter()
+        self.unread_unsure: Counter[str] = Counter()
         self.times = TimeHistogram()
         self._reasons: dict[str, Counter[str]] = {name: Counter() for name in self.tasks}
 
@@ -117,6 +119,7 @@ class Tally:
         self.located += post.lat is not None and post.lon is not None
         for name, labels in answers.items():
             self.answers[name].update(labels)
+            self.unread_unsure[name] += assessment.unread is not None and NOT_SURE in labels
             self._count_reason(name, assessment.tasks.get(name))
         self.pairs[self.cell(assessment)] += 1
         if assessment.language in self.languages or len(self.languages) < _MOST_LANGUAGES:

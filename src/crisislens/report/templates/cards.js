@@ -37,7 +37,8 @@ function answerOf(task, answer) {
   const said = saidOf(task, answer);
   // no model is certain: 100 is what rounding makes of nearly 100
   const sure = answer.percent >= 100 ? ">99%" : `${answer.percent}%`;
-  const percent = answer.unsure ? "" : sure;
+  // of several labels the file holds the surest one's alone
+  const percent = answer.unsure ? "" : answer.labels.length > 1 ? `up to ${sure}` : sure;
   const line = element("span", { class: "said" }, element("span", { class: `label ${said.tone}` }, said.words),
     " ", element("span", { class: "percent" }, percent));
   return element("div", { class: "answer" }, element("dt", {}, task.title), element("dd", {}, line));

@@ -32,10 +32,13 @@ class LaneLink:
 
 @dataclass(frozen=True)
 class Lane:
-    """Posts of one tone: a heading, what it says of itself, the answers in it, and its most urgent posts."""
+    """Posts of one tone: a heading, how many they are (one with several answers once), what it says of
+    itself, the answers in it, and its most urgent posts.
+    """
 
     key: str
     title: str
+    posts: str
     empty: str
     links: tuple[LaneLink, ...]
     lines: tuple[Line, ...]
@@ -64,11 +67,11 @@ def lanes(tallies: LabelTallies) -> tuple[Lane, ...]:
     ):
         asked = [count for count in tallies if lane_of(count.label) == key]
         if asked:
-            made.append(_lane(key, title, empty, tallies.of_tone(key)))
+            made.append(_lane(key, title, number(tallies.posts_of_tone(key)), empty, tallies.of_tone(key)))
     return tuple(made)
 
 
-def _lane(key: str, title: str, empty: str, counts: Sequence[LabelCount]) -> Lane:
+def _lane(key: str, title: str, posts: str, empty: str, counts: Sequence[LabelCount]) -> Lane:
     links = [
         LaneLink(
             count.label.words,
@@ -78,8 +81,19 @@ def _lane(key: str, title: str, empty: str, counts: Sequence[LabelCount]) -> Lan
         )
         for count in counts
     ]
-    own = _in_order([line for count in counts for line in count.own.lines()])
-    return Lane(key, title, empty, tuple(links), tuple(own[:_SHOWN]))
+    return Lane(
+        key, title, posts, empty, tuple(links), tuple(_of_each([count.own.lines() for count in counts]))
+    )
+
+
+def _of_each(by_answer: Sequence[Sequence[Line]]) -> list[Line]:
+    """The lines of a lane: the most urgent of each answer, so that none is counted above and shown nowhere,
+    and as many of the most urgent others as there is room for.
+    """
+    first = _in_order([lines[0] for lines in by_answer if lines])
+    others = _in_order([line for lines in by_answer for line in lines])
+    chosen = {line.position: line for line in (*first, *others)}
+    return _in_order(list(chosen.values())[:_SHOWN])
 
 
 def most_urgent(counts: Sequence[LabelCount], most: int) -> list[Line]:

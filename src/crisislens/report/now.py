@@ -9,7 +9,7 @@ from crisislens.report.display import number
 from crisislens.report.fields import field_of
 from crisislens.report.labels import LabelCount, LabelTallies
 from crisislens.report.languages import language_name
-from crisislens.report.lines import Line
+from crisislens.report.lines import VIRAL, Line
 from crisislens.report.overview import link
 from crisislens.report.tally import lane_of
 from crisislens.report.unread import Unread
@@ -88,10 +88,11 @@ def _lane(key: str, title: str, posts: str, empty: str, counts: Sequence[LabelCo
 
 def _of_each(by_answer: Sequence[Sequence[Line]]) -> list[Line]:
     """The lines of a lane: the most urgent of each answer, so that none is counted above and shown nowhere,
-    and as many of the most urgent others as there is room for.
+    and as many of the most urgent others as there is room for, none of a photo that is there already.
     """
     first = _in_order([lines[0] for lines in by_answer if lines])
-    others = _in_order([line for lines in by_answer for line in lines])
+    passed_on = {line.picture for line in first if line.same_photo >= VIRAL}
+    others = _in_order([line for lines in by_answer for line in lines if line.picture not in passed_on])
     chosen = {line.position: line for line in (*first, *others)}
     return _in_order(list(chosen.values())[:_SHOWN])
 

@@ -118,6 +118,9 @@ def test_dev_chooses_whatever_stands_in_the_test(
     [
         (Tuning((0.01,)), "0.01 is no temperature"),
         (Tuning((0.1, 0.1)), "temperatures must differ"),
+        (Tuning((0.1, 0.10000001)), "temperatures must differ"),
+        (Tuning((float("nan"), 0.1)), "nan is no temperature"),
+        (Tuning((0.1, float("inf"))), "inf is no temperature"),
         (Tuning((0.1,), tried_epochs=2), "there is nothing to choose"),
     ],
 )

@@ -39,7 +39,7 @@ from crisislens.pipeline.extraction import EntityAnnotator, extract_posts
 from crisislens.pipeline.extractors import find_extractor
 from crisislens.pipeline.finder import Finder, Found
 from crisislens.pipeline.telling import CONTAINS, ReadPost
-from crisislens.pipeline.word_windows import joined, word_windows
+from crisislens.pipeline.word_windows import WordWindow, joined, word_windows
 from crisislens.report.geojson import feature
 from crisislens.report.named import entity_texts, named_of, relation_texts
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
@@ -132,6 +132,46 @@ def test_names_of_a_long_message_and_what_holds_between_them() -> None:
     assert names == ["John Smith", "Springfield", "Illinois", "Maria Lopez", "Ponce", "Puerto Rico"]
     contained = {(names[r.head], names[r.tail]) for r in found.relations if r.type == CONTAINS}
     assert contained == {("Illinois", "Springfield"), ("Puerto Rico", "Ponce")}
+
+
+@pytest.mark.parametrize("name", ["San\nFrancisco", "New\nYork", "Mt. Pleasant"])
+@pytest.mark.parametrize("words", range(119, 127))
+def test_a_name_at_a_windows_edge_is_one(name: str, words: int) -> None:
+    text = "water and mud " * (words // 3) + "here " * (words % 3) + f"in {name} today " + "all day long " * 9
+    [found] = Finder.load().find([text])
+    assert [" ".join(e.text.split()) for e in found.entities] == [" ".join(name.split())]
+
+
+def test_what_is_not_told_hides_nothing(finder: Finder) -> None:
+    words = placed_words("water " * 100)
+    first, second, *_ = word_windows(WordReader(finder.entities.extractor.encoder), "water " * 100, words, "")
+    edge = first.ends
+    low = Prediction((Mention(edge - 1 - first.first, edge + 1 - first.first, "LOC"),), (0.05,))
+    sure = Prediction((Mention(edge - second.first, edge + 1 - second.first, "LOC"),), (0.99,))
+    told = joined((first, second), (low.above(0.5), sure.above(0.5)))
+    assert told.mentions == (Mention(edge, edge + 1, "LOC"),)
+
+
+def test_relations_across_a_cut_are_kept_once(finder: Finder) -> None:
+    words = placed_words("water " * 100)
+    first, second, *_ = word_windows(WordReader(finder.entities.extractor.encoder), "water " * 100, words, "")
+    edge = first.ends
+    ends = [(edge - 2, edge - 1), (edge + 1, edge + 2)]
+
+    def said(window: WordWindow, score: float) -> Prediction:
+        mentions = tuple(Mention(a - window.first, b - window.first, "PER") for a, b in ends)
+        return Prediction(mentions, (0.9, 0.9), (Link(0, 1, RELATIONS[1]),), (score,))
+
+    told = joined((first, second), (said(first, 0.7), said(second, 0.8)))
+    assert told.mentions == tuple(Mention(a, b, "PER") for a, b in ends)
+    assert (told.links, told.link_scores) == ((Link(0, 1, RELATIONS[1]),), (0.8,))
+
+
+def test_words_of_many_pieces_are_read_in_windows_that_go_on() -> None:
+    reader = WordReader(Finder.load().entities.extractor.encoder)
+    text = " ".join(f"{i:064x}" for i in range(300))
+    windows = word_windows(reader, text, placed_words(text), "")
+    assert windows[-1].ends > 8 * len(windows[0].encoded.starts)
 
 
 @pytest.mark.parametrize("stop", [". ", "\n", " ", "。"])

@@ -231,16 +231,16 @@ class Finder:
         reader = self._readers[0]
         by_post = [word_windows(reader, post.text, post.words, post.context) for post in posts]
         windows = [window for own in by_post for window in own]
-        answers = iter(predictions(self.entities.extractor, [window.encoded for window in windows]))
+        meta = self.entities.meta
+        said = predictions(self.entities.extractor, [window.encoded for window in windows])
+        sure = iter([answer.above(meta.accept_above, meta.accept_relations_above) for answer in said])
         return [
-            self._kept(post, own, joined(own, [next(answers) for _ in own]))
+            self._kept(post, own, joined(own, [next(sure) for _ in own]))
             for post, own in zip(posts, by_post, strict=True)
         ]
 
-    def _kept(self, post: ReadPost, windows: Sequence[WordWindow], answer: Prediction) -> _Named:
+    def _kept(self, post: ReadPost, windows: Sequence[WordWindow], kept: Prediction) -> _Named:
         """What the extractor is sure enough of, storms and the like put right by rules."""
-        meta = self.entities.meta
-        kept = answer.above(meta.accept_above, meta.accept_relations_above)
         rules = NameRules(post.text, self.entities.extractor.spec.types)
         mentions = [replace(m, type=rules.type_of(m.type, post.as_read(m))) for m in kept.mentions]
         links = [(x.head, x.tail, x.type, p) for x, p in zip(kept.links, kept.link_scores, strict=True)]

@@ -1,7 +1,8 @@
 """The pairs of entities that an extractor of relations is asked about.
 
 Every ordered pair of the first `MOST_ENTITIES` entities whose kinds some told relation joins is a
-question, answered among the relations that fit these kinds.
+question, answered among the relations that fit these kinds. Of a post with more entities each of the later
+ones (`_MOST_NEIGHBORS` in all) is asked about with its two neighbors on either side.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -18,8 +19,10 @@ from crisislens.pipeline.telling import ANY_KINDS, ReadPost, kinds_of
 
 __all__ = ["Link", "PairQuestions"]
 
-# words that a pair of a long post is read with before the first of the two
-_BEFORE = 20
+# words that a pair of a long post is read with before the first of the two, where there is room for them
+_BEFORE = (20, 0)
+# entities of a post that are asked about with their neighbors, and how far these are
+_MOST_NEIGHBORS, _APART = 64, 2
 Link = tuple[int, int, str, float]
 """Two entities of a post by their places, head first, the relation between them and its
 probability.
@@ -52,7 +55,7 @@ class PairQuestions:
         """
         # pairs grow with the square of the entities: a post that lists hundreds of names must stay
         # cheap
-        for a, b in permutations(range(min(len(mentions), MOST_ENTITIES)), 2):
+        for a, b in _pairs(len(mentions)):
             fitting = {kinds_of(mentions[a], mentions[b]), ANY_KINDS}
             if not self._joined & fitting:
                 continue
@@ -68,8 +71,8 @@ class PairQuestions:
         """A pair as the encoder reads it: with the post's beginning, or with the words before the first of
         the two where both stand behind what is read from there; None where one reading cannot hold both.
         """
-        before = max(0, min(head.start, tail.start) - _BEFORE)
-        for first in dict.fromkeys((0, before)):
+        earlier = min(head.start, tail.start)
+        for first in dict.fromkeys((0, *(max(0, earlier - before) for before in _BEFORE))):
             pair = (_moved(head, first), _moved(tail, first))
             try:
                 return self.reader.read(post.spelled[first:], context=post.context, pair=pair)
@@ -90,6 +93,14 @@ class PairQuestions:
         """
         names = enumerate(self.extractor.spec.relations)
         return [i for i, name in names if i == 0 or types_of_relation(name) in fitting]
+
+
+def _pairs(entities: int) -> Iterator[tuple[int, int]]:
+    """The ordered pairs that are asked about, of so many entities."""
+    yield from permutations(range(min(entities, MOST_ENTITIES)), 2)
+    for later in range(MOST_ENTITIES, min(entities, _MOST_NEIGHBORS)):
+        for earlier in range(later - _APART, later):
+            yield from ((earlier, later), (later, earlier))
 
 
 def _moved(mention: Mention, by: int) -> Mention:

@@ -2,14 +2,14 @@
 
 An extractor reads a bounded number of word pieces (128, some 500 characters); names and addresses stand
 behind that in messages and reports. A longer post is read in several windows. A window ends behind the last
-sentence that it holds wholly, if that is not before six tenths of it; otherwise it shares its last words with
-the next one, so that no name is read in two halves. Each word's names are those of one window: a name belongs
-to the window in which it begins, and whole.
+sentence that it holds with some words behind, if that is not before six tenths of it; otherwise it shares
+its last words with the next one, so that no name is read in two halves. Each word's names are those of one
+window: a name belongs to the window in which it begins, and whole.
 
 Ours, no paper.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from crisislens.data.post_words import PlacedWord
@@ -28,8 +28,15 @@ _STOPS = frozenset(".!?…।؟")
 _WIDE_STOPS = frozenset("。！？")
 # of a window that may be given up to end it at a sentence
 _GIVEN_UP = 0.6
-# words that two windows share where no sentence ends: more than a name has
+# words that two windows share where no sentence ends, on either side of the cut: more than a name has
 _SHARED = 8
+# of a window that may be shared on either side, where words of many pieces leave room for few of them
+_MOST_SHARED = 6
+# a stop behind these, or behind a single letter, ends no sentence
+_SHORT_FORMS = frozenset(
+    {"st", "ste", "mt", "ft", "dr", "mr", "mrs", "ms", "gen", "sen", "gov", "sgt", "capt", "lt", "col", "maj"}
+    | {"prof", "rev", "jr", "sr", "no", "ave", "av", "blvd", "rd", "sta", "sto"}
+)
 
 
 @dataclass(frozen=True)
@@ -87,20 +94,27 @@ def _cut(text: str, words: Sequence[PlacedWord], first: int, begins: int, end: i
     """
     if end == len(words):
         return end, end
+    shared = min(_SHARED, (end - first) // _MOST_SHARED)
     earliest = max(begins, first + int(_GIVEN_UP * (end - first)))
-    for place in range(end, earliest, -1):
+    # not at the very end: what looks like a sentence's end may be the middle of a name
+    for place in range(end - shared, earliest, -1):
         if _ends_sentence(text, words, place):
             return place, place
-    ends = max(begins + 1, end - _SHARED)
-    return ends, max(first + 1, ends - _SHARED)
+    ends = max(begins + 1, end - shared)
+    return ends, max(first + 1, ends - shared)
 
 
 def _ends_sentence(text: str, words: Sequence[PlacedWord], place: int) -> bool:
-    """Whether a sentence or a line ends between the word before a place and the one at it."""
+    """Whether a sentence or a paragraph ends between the word before a place and the one at it."""
     last, following = words[place - 1], words[place]
     between = text[last.end : following.start]
+    if last.text in _WIDE_STOPS or between.count("\n") > 1:
+        return True
     # the point of 3.5 has no blank behind it
-    return "\n" in between or last.text in _WIDE_STOPS or (last.text in _STOPS and bool(between))
+    if last.text not in _STOPS or not between:
+        return False
+    before = words[place - 2].text.lower() if place > 1 else ""
+    return last.text != "." or (len(before) > 1 and before not in _SHORT_FORMS)
 
 
 def joined(windows: Sequence[WordWindow], answers: Sequence[Prediction]) -> Prediction:
@@ -108,31 +122,49 @@ def joined(windows: Sequence[WordWindow], answers: Sequence[Prediction]) -> Pred
 
     Arguments:
         windows: The windows.
-        answers: What was said of each.
+        answers: What was said surely enough of each: what is not told must not hide what is.
     """
     mentions: list[Mention] = []
     scores: list[float] = []
-    links: list[Link] = []
-    link_scores: list[float] = []
     for window, answer in zip(windows, answers, strict=True):
         taken_to = mentions[-1].end if mentions else 0
-        # of each name of the window that is taken, its place among the post's
-        places: dict[int, int] = {}
-        for old, mention in _own(window, answer):
+        for score, mention in _own(window, answer):
             if mention.start >= taken_to:
-                places[old] = len(mentions)
                 mentions.append(mention)
-                scores.append(answer.scores[old])
+                scores.append(score)
+    links = _links(windows, answers, {m: place for place, m in enumerate(mentions)})
+    named = [Link(head, tail, name) for head, tail, name in links]
+    return Prediction(tuple(mentions), tuple(scores), tuple(named), tuple(links.values()))
+
+
+def _links(
+    windows: Sequence[WordWindow], answers: Sequence[Prediction], places: Mapping[Mention, int]
+) -> dict[tuple[int, int, str], float]:
+    """Relations between the names of a post; one that two windows tell counts once, with the better score.
+    Its ends may be names of two windows that one of them holds both.
+    """
+    found: dict[tuple[int, int, str], float] = {}
+    for window, answer in zip(windows, answers, strict=True):
+        ends = [places.get(_moved(mention, window.first)) for mention in answer.mentions]
         for link, score in zip(answer.links, answer.link_scores, strict=True):
-            if link.head in places and link.tail in places:
-                links.append(Link(places[link.head], places[link.tail], link.type))
-                link_scores.append(score)
-    return Prediction(tuple(mentions), tuple(scores), tuple(links), tuple(link_scores))
+            head, tail = ends[link.head], ends[link.tail]
+            if head is not None and tail is not None:
+                key = head, tail, link.type
+                found[key] = max(score, found.get(key, score))
+    return found
 
 
-def _own(window: WordWindow, answer: Prediction) -> Iterator[tuple[int, Mention]]:
-    """The window's own names by their places in its answer, moved to where they stand in the post."""
-    for old, found in sorted(enumerate(answer.mentions), key=lambda one: one[1].start):
-        mention = replace(found, start=found.start + window.first, end=found.end + window.first)
-        if window.begins <= mention.start < window.ends:
-            yield old, mention
+def _moved(mention: Mention, first: int) -> Mention:
+    """A mention of a window where it stands in the post."""
+    return replace(mention, start=mention.start + first, end=mention.end + first)
+
+
+def _own(window: WordWindow, answer: Prediction) -> list[tuple[float, Mention]]:
+    """The scores and names of a window that are its own, where they stand in the post, in their order."""
+    moved = [_moved(mention, window.first) for mention in answer.mentions]
+    own = [
+        (score, mention)
+        for score, mention in zip(answer.scores, moved, strict=True)
+        if window.begins <= mention.start < window.ends
+    ]
+    return sorted(own, key=lambda one: one[1].start)

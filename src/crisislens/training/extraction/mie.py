@@ -313,15 +313,23 @@ def _f1(results: Sequence[SeedResult]) -> str:
 def compare_systems(
     a: Sequence[SeedResult], b: Sequence[SeedResult], *, resamples: int = 10_000
 ) -> PairedDifference | None:
-    """The paired difference of two runs over the seeds that both have; None if they share none, or
-    differ in more than the system.
+    """The paired difference of two runs over the seeds that both have; None if they share none, differ in
+    more than the system, or chose their temperatures among others.
     """
-    if _terms(a) != _terms(b):
+    if _terms(a) != _terms(b) or not _chose_alike(a, b):
         return None
     shared = sorted({r.seed for r in a} & {r.seed for r in b})
     if not shared:
         return None
     return paired_f1(_counts(a, shared), _counts(b, shared), resamples=resamples, same_seeds=True)
+
+
+def _chose_alike(a: Sequence[SeedResult], b: Sequence[SeedResult]) -> bool:
+    """Whether two runs chose their temperatures among the same candidates, where both have one: a choice
+    among three against one that was given would show the choice.
+    """
+    candidates = [{tuple(sorted(r.temperatures)) for r in results} - {()} for results in (a, b)]
+    return not all(candidates) or candidates[0] == candidates[1]
 
 
 def _counts(results: Sequence[SeedResult], seeds: Sequence[int]) -> list[Int[np.ndarray, "s 3"]]:

@@ -7,6 +7,7 @@ form over Shapley values, as in `bench.mismatch`. What the candidates came to is
 test posts choose nothing.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -33,10 +34,11 @@ def check_temperatures(temperatures: Sequence[float]) -> None:
         InputError: In one sentence.
     """
     for temperature in temperatures:
-        if temperature < _COLDEST:
+        if not math.isfinite(temperature) or temperature < _COLDEST:
             raise InputError(f"{temperature:g} is no temperature; give numbers of at least {_COLDEST}")
-    if len(set(temperatures)) < len(temperatures):
-        raise InputError("temperatures must differ; give each once")
+    # as they stand in names of files and in results
+    if len({f"{temperature:g}" for temperature in temperatures}) < len(temperatures):
+        raise InputError("temperatures must differ in their first six digits; give each once")
 
 
 def has_temperature(run: ExtractionRun) -> bool:

@@ -11,7 +11,7 @@ from crisislens.domain.post import Post
 from crisislens.report.build import write_report
 from crisislens.report.groups import Groups
 from crisislens.report.labels import LabelTallies
-from crisislens.report.model import ReportCluster, ReportTask
+from crisislens.report.model import ReportTask
 from crisislens.report.now import lanes
 
 
@@ -45,38 +45,6 @@ def warm_lane(found: list[Assessment]) -> list[str]:
 @pytest.mark.parametrize("found", [BOTH + MILD, MILD + BOTH, BOTH[:5] + MILD, MILD])
 def test_graver_posts_do_not_push_others_out_of_their_lane(found: list[Assessment]) -> None:
     assert warm_lane(found) == [one.post.id for one in MILD[:8]]
-
-
-def test_each_answer_of_a_lane_is_shown() -> None:
-    # more urgent calls than a lane has lines, and one post of another answer of the same lane
-    calls = [
-        assessment(Post(id=str(i), text="Help us"), damage="little_or_no_damage", urgency=0.9)
-        for i in range(20)
-    ]
-    ruin = assessment(Post(id="ruin", text="Gone"), humanitarian="not_humanitarian", urgency=0.1)
-    tallies = LabelTallies([ReportTask(space) for space in SPACES.values()], Groups())
-    for position, one in enumerate([*calls, ruin], start=1):
-        tallies.add(one, position)
-    # the most urgent stand first all the same
-    assert [line.id for line in lanes(tallies)[0].lines] == [*(str(i) for i in range(7)), "ruin"]
-
-
-@pytest.mark.parametrize(("sharing", "lines"), [(9, 8), (10, 3)])
-def test_a_photo_that_is_passed_on_takes_one_line(sharing: int, lines: int) -> None:
-    found = posts(sharing + 2, 0, "affected", 0.9)
-    ids = tuple(one.post.id for one in found[:sharing])
-    groups = Groups([ReportCluster(ids[0], sharing, ids, "photo")])
-    tallies = LabelTallies([ReportTask(space) for space in SPACES.values()], groups)
-    for position, one in enumerate(found, start=1):
-        tallies.add(one, position)
-    shown = lanes(tallies)[0].lines
-    assert len(shown) == lines
-    assert shown[0].id == "0"
-    assert shown[0].same_photo == sharing
-    # those with another photo are all there
-    if sharing == 10:
-        assert {line.id for line in shown} == {"0", "10", "11"}
-        assert shown[-1].same_photo == 1
 
 
 @pytest.mark.parametrize(

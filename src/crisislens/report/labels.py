@@ -89,7 +89,6 @@ class LabelTallies:
 
     def __init__(self, tasks: Sequence[ReportTask], groups: Groups, naming: Naming = BY_TEXT) -> None:
         self._naming = naming
-        self._of_tone: Counter[str] = Counter()
         self._counts: dict[tuple[str, str], LabelCount] = {}
         self._tasks = [task.task for task in tasks]
         for task in self._tasks:
@@ -110,7 +109,6 @@ class LabelTallies:
                 count = self._counts.get((task.question, name))
                 if count is not None:
                     found.append(count)
-        self._of_tone.update({lane_of(count.label) for count in found})
         is_grave = any(lane_of(count.label) == "grave" for count in found)
         for count in found:
             count.add(assessment, position, place, graver=is_grave and lane_of(count.label) != "grave")
@@ -122,10 +120,6 @@ class LabelTallies:
         """The answers of some tones that any post has, those that weigh most in urgency first."""
         found = [count for count in self if lane_of(count.label) in tones and count.posts]
         return sorted(found, key=lambda count: -count.label.urgency)
-
-    def posts_of_tone(self, tone: str) -> int:
-        """How many posts have an answer of a tone, each counted once however many it has."""
-        return self._of_tone[tone]
 
 
 def trend_of(counts: Sequence[int], covered: Sequence[float] = ()) -> Trend:

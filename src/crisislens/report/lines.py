@@ -12,11 +12,9 @@ from crisislens.report.languages import language_name
 from crisislens.report.naming import BY_TEXT, Naming
 from crisislens.report.tally import answers_of, lane_of, only_relevance
 
-__all__ = ["VIRAL", "Best", "Chip", "Line", "line_of"]
+__all__ = ["Best", "Chip", "Line", "line_of"]
 
 _SHOWN_CHARACTERS = 200
-VIRAL = 10
-"""Posts with one photo from which it is passed on and not taken: one of them stands for all in a list."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,6 @@ class Line:
         chips: What is said of it, without "not sure" and "nothing to act on".
         copies: How many posts say the same, this one included.
         message: The group of those posts, by which the page finds them; -1 for none.
-        same_photo: How many posts of other words show the same photo, this one included; 1 for none.
-        picture: The group of those posts; -1 for none.
     """
 
     position: int
@@ -56,8 +52,6 @@ class Line:
     chips: tuple[Chip, ...]
     copies: int
     message: int = -1
-    same_photo: int = 1
-    picture: int = -1
 
 
 def line_of(
@@ -71,7 +65,7 @@ def line_of(
     post = assessment.post
     said = " ".join(visible(lines_of(post.text)).split())
     start, rest = shorten(said, _SHOWN_CHARACTERS)
-    repeated, shown = groups.message(post.id), groups.picture(post.id)
+    repeated = groups.message(post.id)
     return Line(
         position=position,
         id=visible(post.id),
@@ -83,8 +77,6 @@ def line_of(
         chips=tuple(_chips(assessment, tasks)),
         copies=repeated.size if repeated else 1,
         message=groups.messages.get(post.id, -1),
-        same_photo=shown.size if shown else 1,
-        picture=groups.pictures.get(post.id, -1),
     )
 
 
@@ -101,8 +93,7 @@ def _chips(assessment: Assessment, tasks: Sequence[Task]) -> list[Chip]:
 
 
 class Best:
-    """The most urgent posts as they pass, each message once, and each photo that is passed on (`VIRAL`): one
-    photo with many captions would fill a list, and bury what else was said.
+    """The most urgent posts as they pass, each message once.
 
     Arguments:
         tasks: The questions, for what is said of a post.
@@ -115,13 +106,13 @@ class Best:
         self._tasks, self._groups, self._size, self._naming = tasks, groups, size, naming
         self._order: list[tuple[float, int]] = []
         self._kept: dict[tuple[float, int], Line] = {}
-        self._rank_of_group: dict[int, tuple[float, int]] = {}
+        self._rank_of_message: dict[int, tuple[float, int]] = {}
 
     def add(self, assessment: Assessment, position: int) -> None:
         """Takes a post into account; of equally urgent ones the earlier stays."""
         rank = (assessment.urgency, -position)
-        group = self._group_of(assessment.post.id)
-        known = None if group is None else self._rank_of_group.get(group)
+        message = self._groups.messages.get(assessment.post.id)
+        known = None if message is None else self._rank_of_message.get(message)
         if known is not None:
             if known >= rank:
                 return
@@ -133,17 +124,8 @@ class Best:
             self._drop(self._order[0])
         insort(self._order, rank)
         self._kept[rank] = line_of(assessment, position, self._tasks, self._groups, self._naming)
-        if group is not None:
-            self._rank_of_group[group] = rank
-
-    def _group_of(self, identity: str) -> int | None:
-        """The position of the cluster that a post stands for: its photo's where that is passed on, else its
-        message's.
-        """
-        photo = self._groups.picture(identity)
-        if photo is not None and photo.size >= VIRAL:
-            return self._groups.pictures[identity]
-        return self._groups.messages.get(identity)
+        if message is not None:
+            self._rank_of_message[message] = rank
 
     def _drop(self, rank: tuple[float, int]) -> None:
         self._order.remove(rank)

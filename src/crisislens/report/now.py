@@ -9,7 +9,7 @@ from crisislens.report.display import number
 from crisislens.report.fields import field_of
 from crisislens.report.labels import LabelCount, LabelTallies
 from crisislens.report.languages import language_name
-from crisislens.report.lines import VIRAL, Line
+from crisislens.report.lines import Line
 from crisislens.report.overview import link
 from crisislens.report.tally import lane_of
 from crisislens.report.unread import Unread
@@ -32,13 +32,10 @@ class LaneLink:
 
 @dataclass(frozen=True)
 class Lane:
-    """Posts of one tone: a heading, how many they are (one with several answers once), what it says of
-    itself, the answers in it, and its most urgent posts.
-    """
+    """Posts of one tone: a heading, what it says of itself, the answers in it, and its most urgent posts."""
 
     key: str
     title: str
-    posts: str
     empty: str
     links: tuple[LaneLink, ...]
     lines: tuple[Line, ...]
@@ -67,11 +64,11 @@ def lanes(tallies: LabelTallies) -> tuple[Lane, ...]:
     ):
         asked = [count for count in tallies if lane_of(count.label) == key]
         if asked:
-            made.append(_lane(key, title, number(tallies.posts_of_tone(key)), empty, tallies.of_tone(key)))
+            made.append(_lane(key, title, empty, tallies.of_tone(key)))
     return tuple(made)
 
 
-def _lane(key: str, title: str, posts: str, empty: str, counts: Sequence[LabelCount]) -> Lane:
+def _lane(key: str, title: str, empty: str, counts: Sequence[LabelCount]) -> Lane:
     links = [
         LaneLink(
             count.label.words,
@@ -81,20 +78,8 @@ def _lane(key: str, title: str, posts: str, empty: str, counts: Sequence[LabelCo
         )
         for count in counts
     ]
-    return Lane(
-        key, title, posts, empty, tuple(links), tuple(_of_each([count.own.lines() for count in counts]))
-    )
-
-
-def _of_each(by_answer: Sequence[Sequence[Line]]) -> list[Line]:
-    """The lines of a lane: the most urgent of each answer, so that none is counted above and shown nowhere,
-    and as many of the most urgent others as there is room for, none of a photo that is there already.
-    """
-    first = _in_order([lines[0] for lines in by_answer if lines])
-    passed_on = {line.picture for line in first if line.same_photo >= VIRAL}
-    others = _in_order([line for lines in by_answer for line in lines if line.picture not in passed_on])
-    chosen = {line.position: line for line in (*first, *others)}
-    return _in_order(list(chosen.values())[:_SHOWN])
+    own = _in_order([line for count in counts for line in count.own.lines()])
+    return Lane(key, title, empty, tuple(links), tuple(own[:_SHOWN]))
 
 
 def most_urgent(counts: Sequence[LabelCount], most: int) -> list[Line]:

@@ -171,7 +171,7 @@ class ReportSink:
             "tally": tally,
             "tiles": tiles(tally, self._failed, self._repeats),
             "chart": draw_chart(timeline) if timeline else None,
-            "lanes": lanes(self._labels),
+            "lanes": lanes(self._labels, self._unread),
             "unread": unread_rows(self._unread),
             "changes": self._changes,
             "need_table": needs_table(

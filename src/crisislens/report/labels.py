@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.tasks import Label, Task
+from crisislens.report.all_clear import may_deny_danger
 from crisislens.report.groups import Groups
 from crisislens.report.lines import Best
 from crisislens.report.model import ReportTask
@@ -23,6 +24,9 @@ __all__ = ["LabelCount", "LabelTallies", "Trend", "trend_of"]
 
 _MOST_PLACES = 2_000
 _KEPT = 12
+# from how many posts on it is worth a word that most of them show one photo
+_FEWEST_OF_ONE_PHOTO = 10
+_NO_DANGER = "may say that there is no danger"
 _FEWEST = 8
 _LEAST_COVERED = 0.5
 
@@ -49,7 +53,8 @@ class LabelCount:
         places: Posts by the name of the place where they are.
         times: Posts by time.
         best: The most urgent posts, each message once.
-        own: The same without posts that a graver answer shows elsewhere: those of its lane.
+        own: The same for its lane: without posts that a graver answer shows elsewhere, each photo once, and
+            those that may be no warning at all behind the others.
     """
 
     def __init__(self, task: Task, label: Label, best: Best, own: Best) -> None:
@@ -58,8 +63,17 @@ class LabelCount:
         self.places: Counter[str] = Counter()
         self.times = TimeHistogram()
         self.best, self.own = best, own
+        self._pictures: Counter[int] = Counter()
 
-    def add(self, assessment: Assessment, position: int, place: str, *, graver: bool) -> None:
+    def add(
+        self,
+        assessment: Assessment,
+        position: int,
+        place: str,
+        *,
+        graver: bool,
+        picture: int | None = None,
+    ) -> None:
         """Takes a post into account that has this answer.
 
         Arguments:
@@ -67,8 +81,11 @@ class LabelCount:
             position: Its position in the run, counted from 1.
             place: What its place is called.
             graver: Whether another answer puts it into a graver lane.
+            picture: The group of posts that show its photo with other words, if any.
         """
         self.posts += 1
+        if picture is not None:
+            self._pictures[picture] += 1
         if place in self.places or len(self.places) < _MOST_PLACES:
             self.places[place] += 1
         if assessment.post.created_at is not None:
@@ -76,6 +93,12 @@ class LabelCount:
         self.best.add(assessment, position)
         if not graver:
             self.own.add(assessment, position)
+
+    @property
+    def of_one_photo(self) -> int:
+        """How many of the posts show one and the same photo; 0 where fewer than ten do or than half."""
+        most = max(self._pictures.values(), default=0)
+        return most if most >= _FEWEST_OF_ONE_PHOTO and 2 * most >= self.posts else 0
 
 
 class LabelTallies:
@@ -88,7 +111,7 @@ class LabelTallies:
     """
 
     def __init__(self, tasks: Sequence[ReportTask], groups: Groups, naming: Naming = BY_TEXT) -> None:
-        self._naming = naming
+        self._naming, self._groups = naming, groups
         self._counts: dict[tuple[str, str], LabelCount] = {}
         self._tasks = [task.task for task in tasks]
         for task in self._tasks:
@@ -97,11 +120,20 @@ class LabelTallies:
                 continue
             for label in task.labels:
                 if not label.nothing:
-                    best, own = (Best(self._tasks, groups, size=_KEPT, naming=naming) for _ in range(2))
+                    best = Best(self._tasks, groups, size=_KEPT, naming=naming)
+                    own = self._of_lane(label)
                     self._counts[task.question, label.name] = LabelCount(task, label, best, own)
+
+    def _of_lane(self, label: Label) -> Best:
+        # nobody who calls for help is put behind for a word of comfort
+        behind = _no_warning if lane_of(label) == "warm" else None
+        return Best(
+            self._tasks, self._groups, size=_KEPT, naming=self._naming, one_a_photo=True, behind=behind
+        )
 
     def add(self, assessment: Assessment, position: int) -> None:
         """Takes a post into account."""
+        picture = self._groups.pictures.get(assessment.post.id)
         place = self._naming.of(assessment)
         found = []
         for task in self._tasks:
@@ -111,7 +143,8 @@ class LabelTallies:
                     found.append(count)
         is_grave = any(lane_of(count.label) == "grave" for count in found)
         for count in found:
-            count.add(assessment, position, place, graver=is_grave and lane_of(count.label) != "grave")
+            graver = is_grave and lane_of(count.label) != "grave"
+            count.add(assessment, position, place, graver=graver, picture=picture)
 
     def __iter__(self) -> Iterator[LabelCount]:
         return iter(self._counts.values())
@@ -120,6 +153,10 @@ class LabelTallies:
         """The answers of some tones that any post has, those that weigh most in urgency first."""
         found = [count for count in self if lane_of(count.label) in tones and count.posts]
         return sorted(found, key=lambda count: -count.label.urgency)
+
+
+def _no_warning(assessment: Assessment) -> str:
+    return _NO_DANGER if may_deny_danger(assessment.post.text) else ""
 
 
 def trend_of(counts: Sequence[int], covered: Sequence[float] = ()) -> Trend:

@@ -1,8 +1,8 @@
 """One post as one line of a list: when, where, what it says in short, and what the model says of it."""
 
 from bisect import insort
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.tasks import Task
@@ -40,6 +40,9 @@ class Line:
         chips: What is said of it, without "not sure" and "nothing to act on".
         copies: How many posts say the same, this one included.
         message: The group of those posts, by which the page finds them; -1 for none.
+        shows: How many posts show the same photo with other words, this one included.
+        picture: The group of those posts; -1 for none.
+        note: What a reader should know of its place in the list; empty for nothing.
     """
 
     position: int
@@ -52,6 +55,16 @@ class Line:
     chips: tuple[Chip, ...]
     copies: int
     message: int = -1
+    shows: int = 1
+    picture: int = -1
+    note: str = ""
+
+    def repeats(self, other: "Line") -> bool:
+        """Whether it is the same post as another one, says the same, or shows the same photo."""
+        if self.position == other.position:
+            return True
+        same_words = self.message >= 0 and self.message == other.message
+        return same_words or (self.picture >= 0 and self.picture == other.picture)
 
 
 def line_of(
@@ -65,7 +78,7 @@ def line_of(
     post = assessment.post
     said = " ".join(visible(lines_of(post.text)).split())
     start, rest = shorten(said, _SHOWN_CHARACTERS)
-    repeated = groups.message(post.id)
+    repeated, shown = groups.message(post.id), groups.picture(post.id)
     return Line(
         position=position,
         id=visible(post.id),
@@ -77,6 +90,8 @@ def line_of(
         chips=tuple(_chips(assessment, tasks)),
         copies=repeated.size if repeated else 1,
         message=groups.messages.get(post.id, -1),
+        shows=shown.size if shown else 1,
+        picture=groups.pictures.get(post.id, -1),
     )
 
 
@@ -92,6 +107,10 @@ def _chips(assessment: Assessment, tasks: Sequence[Task]) -> list[Chip]:
     return found
 
 
+# whether it stands in front, its urgency, then its position, negative so that the earlier of two equals wins
+_Rank = tuple[bool, float, int]
+
+
 class Best:
     """The most urgent posts as they pass, each message once.
 
@@ -100,37 +119,64 @@ class Best:
         groups: Near-duplicates of the run.
         size: How many to keep.
         naming: What places are called.
+        one_a_photo: Whether of posts that show the same photo the most urgent one is kept alone.
+        behind: Tells of a post why it stands behind the others, which becomes the note of its line; empty
+            for no reason.
     """
 
-    def __init__(self, tasks: Sequence[Task], groups: Groups, *, size: int, naming: Naming = BY_TEXT) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        groups: Groups,
+        *,
+        size: int,
+        naming: Naming = BY_TEXT,
+        one_a_photo: bool = False,
+        behind: Callable[[Assessment], str] | None = None,
+    ) -> None:
         self._tasks, self._groups, self._size, self._naming = tasks, groups, size, naming
-        self._order: list[tuple[float, int]] = []
-        self._kept: dict[tuple[float, int], Line] = {}
-        self._rank_of_message: dict[int, tuple[float, int]] = {}
+        self._one_a_photo, self._behind = one_a_photo, behind
+        self._order: list[_Rank] = []
+        self._kept: dict[_Rank, Line] = {}
+        self._rank_of_group: dict[int, _Rank] = {}
 
     def add(self, assessment: Assessment, position: int) -> None:
         """Takes a post into account; of equally urgent ones the earlier stays."""
-        rank = (assessment.urgency, -position)
-        message = self._groups.messages.get(assessment.post.id)
-        known = None if message is None else self._rank_of_message.get(message)
+        if self._is_full and self._order[0] >= (True, assessment.urgency, -position):
+            # wherever it stands, others are kept; of most posts nobody has to ask more
+            return
+        note = self._behind(assessment) if self._behind else ""
+        rank = (not note, assessment.urgency, -position)
+        group = self._group(assessment.post.id)
+        known = None if group is None else self._rank_of_group.get(group)
         if known is not None:
             if known >= rank:
                 return
             if known in self._kept:
                 self._drop(known)
-        if len(self._order) >= self._size:
+        if self._is_full:
             if self._order[0] >= rank:
                 return
             self._drop(self._order[0])
         insort(self._order, rank)
-        self._kept[rank] = line_of(assessment, position, self._tasks, self._groups, self._naming)
-        if message is not None:
-            self._rank_of_message[message] = rank
+        line = line_of(assessment, position, self._tasks, self._groups, self._naming)
+        self._kept[rank] = replace(line, note=note)
+        if group is not None:
+            self._rank_of_group[group] = rank
 
-    def _drop(self, rank: tuple[float, int]) -> None:
+    @property
+    def _is_full(self) -> bool:
+        return len(self._order) >= self._size
+
+    def _group(self, identity: str) -> int | None:
+        """The posts of which one is kept: those with the same photo where that counts, or the same words."""
+        picture = self._groups.pictures.get(identity) if self._one_a_photo else None
+        return self._groups.messages.get(identity) if picture is None else picture
+
+    def _drop(self, rank: _Rank) -> None:
         self._order.remove(rank)
         del self._kept[rank]
 
     def lines(self) -> list[Line]:
-        """The posts, the most urgent first."""
+        """The posts, the most urgent first, behind them those that have a note."""
         return [self._kept[rank] for rank in reversed(self._order)]

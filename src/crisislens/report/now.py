@@ -3,7 +3,7 @@ records for the template.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crisislens.report.display import number
 from crisislens.report.fields import field_of
@@ -18,27 +18,35 @@ __all__ = ["Lane", "LaneLink", "UnreadRow", "lanes", "most_urgent", "unread_rows
 
 _SHOWN = 8
 _SHOWN_UNREAD = 3
+# a post that no model read looks like a call from the weight on that makes an answer grave
+_LOOKS_GRAVE = 0.5
 
 
 @dataclass(frozen=True)
 class LaneLink:
-    """One answer of a lane: its title, tone, how many posts, and the filter."""
+    """One answer of a lane: its title, tone, how many posts, the filter, and how many of these posts show one
+    and the same photo (empty where that is not worth a word).
+    """
 
     title: str
     tone: str
     count: str
     link: str
+    of_one_photo: str = ""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """Posts of one tone: a heading, what it says of itself, the answers in it, and its most urgent posts."""
+    """Posts of one tone: a heading, what it says of itself, the answers in it, the most urgent posts of each
+    answer and of all, and how many posts look so that no model read (0 where that is not asked).
+    """
 
     key: str
     title: str
     empty: str
     links: tuple[LaneLink, ...]
     lines: tuple[Line, ...]
+    look_alikes: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,11 +59,16 @@ class UnreadRow:
     lines: tuple[Line, ...]
 
 
-def lanes(tallies: LabelTallies) -> tuple[Lane, ...]:
+def lanes(tallies: LabelTallies, unread: Unread | None = None) -> tuple[Lane, ...]:
     """The lanes, the gravest first; a tone that no task has makes none.
 
     A post with answers of several tones stands in the gravest lane alone: a call for help that also warns is
     read as a call.
+
+    Arguments:
+        tallies: What is counted for each answer.
+        unread: Posts that no model read. Those as urgent as the last line of the gravest lane are counted
+            under it, and nothing surer is said of them.
     """
     made = []
     for key, title, empty in (
@@ -65,6 +78,9 @@ def lanes(tallies: LabelTallies) -> tuple[Lane, ...]:
         asked = [count for count in tallies if lane_of(count.label) == key]
         if asked:
             made.append(_lane(key, title, empty, tallies.of_tone(key)))
+    if made and made[0].key == "grave" and unread is not None:
+        least = max([_LOOKS_GRAVE, *(line.urgency for line in made[0].lines[-1:])])
+        made[0] = replace(made[0], look_alikes=unread.as_urgent_as(least))
     return tuple(made)
 
 
@@ -75,11 +91,36 @@ def _lane(key: str, title: str, empty: str, counts: Sequence[LabelCount]) -> Lan
             lane_of(count.label),
             number(count.posts),
             link(**{field_of(count.task.question): count.label.name}),
+            number(count.of_one_photo) if count.of_one_photo else "",
         )
         for count in counts
     ]
-    own = _in_order([line for count in counts for line in count.own.lines()])
-    return Lane(key, title, empty, tuple(links), tuple(own[:_SHOWN]))
+    lines = _of_each([count.own.lines() for count in counts])
+    return Lane(key, title, empty, tuple(links), tuple(lines))
+
+
+def _of_each(lists: Sequence[Sequence[Line]]) -> list[Line]:
+    """The best line of each answer, then the most urgent others; no post, message or photo twice.
+
+    There are more than the usual number where there are more answers: each has its line.
+    """
+    chosen: list[Line] = []
+    for own in sorted(filter(None, lists), key=lambda own: _rank(own[0])):
+        best = next((line for line in own if _is_new(line, chosen)), None)
+        # what is its best already stands for another answer
+        stands = any(line.position == own[0].position for line in chosen)
+        if best is not None and not stands:
+            chosen.append(best)
+    chosen = _in_order(chosen)
+    for line in _in_order([line for own in lists for line in own]):
+        if len(chosen) < _SHOWN and _is_new(line, chosen):
+            chosen.append(line)
+    # those behind the others stay so, be they the best of their answer
+    return sorted(chosen, key=lambda line: bool(line.note))
+
+
+def _is_new(line: Line, chosen: Sequence[Line]) -> bool:
+    return not any(line.repeats(other) for other in chosen)
 
 
 def most_urgent(counts: Sequence[LabelCount], most: int) -> list[Line]:
@@ -89,7 +130,11 @@ def most_urgent(counts: Sequence[LabelCount], most: int) -> list[Line]:
 
 def _in_order(lines: Sequence[Line]) -> list[Line]:
     different = {line.position: line for line in lines}
-    return sorted(different.values(), key=lambda line: (-line.urgency, line.position))
+    return sorted(different.values(), key=_rank)
+
+
+def _rank(line: Line) -> tuple[bool, float, int]:
+    return bool(line.note), -line.urgency, line.position
 
 
 def unread_rows(unread: Unread) -> tuple[UnreadRow, ...]:

@@ -4,7 +4,7 @@ and what a model finds in its text.
 Words count from 0 and ends are exclusive, in words (`Mention`) as in characters (`Entity`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,6 +46,10 @@ class Mention:
     start: int
     end: int
     type: str
+
+    def moved(self, by: int) -> "Mention":
+        """The same, so many words further on; negative where words are left out at the start."""
+        return replace(self, start=self.start + by, end=self.end + by)
 
 
 @dataclass(frozen=True, order=True)

@@ -6,7 +6,6 @@ ones (`_MOST_NEIGHBORS` in all) is asked about with its two neighbors on either 
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from itertools import permutations
 
 from crisislens.core.errors import DataError
@@ -73,7 +72,7 @@ class PairQuestions:
         """
         earlier = min(head.start, tail.start)
         for first in dict.fromkeys((0, *(max(0, earlier - before) for before in _BEFORE))):
-            pair = (_moved(head, first), _moved(tail, first))
+            pair = (head.moved(-first), tail.moved(-first))
             try:
                 return self.reader.read(post.spelled[first:], context=post.context, pair=pair)
             except DataError:
@@ -101,8 +100,3 @@ def _pairs(entities: int) -> Iterator[tuple[int, int]]:
     for later in range(MOST_ENTITIES, min(entities, _MOST_NEIGHBORS)):
         for earlier in range(later - _APART, later):
             yield from ((earlier, later), (later, earlier))
-
-
-def _moved(mention: Mention, by: int) -> Mention:
-    """A mention among words of which so many are left out at the start."""
-    return replace(mention, start=mention.start - by, end=mention.end - by)

@@ -10,7 +10,7 @@ Ours, no paper.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crisislens.data.post_words import PlacedWord
 from crisislens.domain.extraction import Link, Mention
@@ -145,7 +145,7 @@ def _links(
     """
     found: dict[tuple[int, int, str], float] = {}
     for window, answer in zip(windows, answers, strict=True):
-        ends = [places.get(_moved(mention, window.first)) for mention in answer.mentions]
+        ends = [places.get(mention.moved(window.first)) for mention in answer.mentions]
         for link, score in zip(answer.links, answer.link_scores, strict=True):
             head, tail = ends[link.head], ends[link.tail]
             if head is not None and tail is not None:
@@ -154,14 +154,9 @@ def _links(
     return found
 
 
-def _moved(mention: Mention, first: int) -> Mention:
-    """A mention of a window where it stands in the post."""
-    return replace(mention, start=mention.start + first, end=mention.end + first)
-
-
 def _own(window: WordWindow, answer: Prediction) -> list[tuple[float, Mention]]:
     """The scores and names of a window that are its own, where they stand in the post, in their order."""
-    moved = [_moved(mention, window.first) for mention in answer.mentions]
+    moved = [mention.moved(window.first) for mention in answer.mentions]
     own = [
         (score, mention)
         for score, mention in zip(answer.scores, moved, strict=True)

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from crisislens.domain.assessment import Assessment, TaskAssessment
+from crisislens.domain.language_names import language_name
 from crisislens.domain.place import PlaceMention
 from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.domain.post import Post
 from crisislens.report.archive import photo_state
 from crisislens.report.display import count_hidden, lines_of, moment, percent, shorten, utc
-from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportTask
 from crisislens.report.named import Named, named_of, relation_texts
 from crisislens.report.naming import BY_TEXT, Naming

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from crisislens.domain.assessment import Assessment
+from crisislens.domain.language_names import language_name
 from crisislens.domain.tasks import Task
 from crisislens.report.display import lines_of, moment, shorten, visible
 from crisislens.report.groups import Groups
-from crisislens.report.languages import language_name
 from crisislens.report.naming import BY_TEXT, Naming
 from crisislens.report.tally import answers_of, lane_of, only_relevance
 

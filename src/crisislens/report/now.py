@@ -5,10 +5,10 @@ records for the template.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from crisislens.domain.language_names import language_name
 from crisislens.report.display import number
 from crisislens.report.fields import field_of
 from crisislens.report.labels import LabelCount, LabelTallies
-from crisislens.report.languages import language_name
 from crisislens.report.lines import Line
 from crisislens.report.overview import link
 from crisislens.report.tally import lane_of

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from crisislens.domain.language_names import language_name
 from crisislens.report.display import lines_of, moment, number, shorten, visible
 from crisislens.report.fields import field_of
-from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportMeta
 from crisislens.report.selection import ClusterSeen
 from crisislens.report.tally import NOT_SURE, Tally, only_relevance

@@ -21,9 +21,9 @@ from importlib.resources import files
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
+from crisislens.domain.language_names import language_name
 from crisislens.report.display import instant, number, percent, visible
 from crisislens.report.fields import field_of
-from crisislens.report.languages import language_name
 
 __all__ = ["asset", "digest", "environment", "policy", "script", "style"]
 

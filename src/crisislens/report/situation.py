@@ -15,6 +15,7 @@ from crisislens.core.errors import ImageError, InputError
 from crisislens.core.version import __version__
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.domain.assessment import Assessment
+from crisislens.domain.language_names import language_name
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import Task
 from crisislens.pipeline.analyst import Analyst
@@ -24,7 +25,6 @@ from crisislens.pipeline.readable import UNKNOWN
 from crisislens.report.basemap import read_base_map
 from crisislens.report.build import ReportSink
 from crisislens.report.changes import Earlier
-from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportMeta, ReportTask
 from crisislens.runs.sinks import SINKS, Sink, pour
 

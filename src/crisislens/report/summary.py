@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crisislens.domain.assessment import FailedPost
+from crisislens.domain.language_names import language_name
 from crisislens.report.changes import Changes
 from crisislens.report.display import number, percent, visible
 from crisislens.report.fields import field_of
 from crisislens.report.geography import Geography
 from crisislens.report.grounds import NAMED, Ground, Grounds
 from crisislens.report.labels import LabelCount, LabelTallies, trend_of
-from crisislens.report.languages import language_name
 from crisislens.report.lines import Line
 from crisislens.report.model import ReportMeta
 from crisislens.report.now import most_urgent

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from crisislens.core.errors import InputError
 from crisislens.domain.assessment import Assessment
+from crisislens.domain.language_names import language_name
 from crisislens.domain.rationale import Rationale
 from crisislens.domain.tasks import CATEGORY, Task
 from crisislens.report.cards import CardMaker, PostCard, TaskAnswer
 from crisislens.report.display import moment, number, shorten
-from crisislens.report.languages import language_name
 from crisislens.report.model import ReportTask
 from crisislens.report.named import Named
 from crisislens.report.rationale_view import RationaleView, Segment

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from crisislens.core.errors import ConflictError, CrisisLensError, NotFoundError
-from crisislens.report.languages import language_name
+from crisislens.domain.language_names import language_name
 from crisislens.report.model import ReportTask
 from crisislens.serve.access import Reviewer, Viewer, Visitor
 from crisislens.serve.api.posts import PostId, person

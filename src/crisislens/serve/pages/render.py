@@ -12,8 +12,8 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from crisislens.domain.language_names import language_name
 from crisislens.report.display import instant, moment, number, percent, visible
-from crisislens.report.languages import language_name
 from crisislens.serve.access import Visitor
 from crisislens.serve.service import service_of
 

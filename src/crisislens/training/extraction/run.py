@@ -26,7 +26,7 @@ from crisislens.training.extraction.evaluate import evaluate_extractor, predict_
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, run_mark, word_reader
 from crisislens.training.extraction.splits import ExtractionSplits, load_splits
 
-__all__ = ["SeedResult", "read_result", "read_results", "result_path", "run_extraction"]
+__all__ = ["SeedResult", "known_result", "read_result", "read_results", "result_path", "run_extraction"]
 
 _RETRIEVAL_POSTS = 64
 
@@ -67,6 +67,24 @@ class SeedResult(BaseModel):
     def post_counts(self) -> Int[np.ndarray, "s 3"]:
         """The counts as an array."""
         return np.array(self.counts, dtype=np.int64).reshape(-1, 3)
+
+
+def known_result(path: Path, mark: str, otherwise: str) -> SeedResult:
+    """A result that is there, if it is of the run that is asked for.
+
+    Arguments:
+        path: Its file.
+        mark: The fingerprint that it must have.
+        otherwise: Of what it is where it has another one.
+
+    Raises:
+        ConfigError: If it has another one.
+        DataError: If the file is no result.
+    """
+    known = read_result(path)
+    if known.fingerprint != mark:
+        raise ConfigError(f"{path} holds the result of {otherwise}; give another name, or another folder")
+    return known
 
 
 def result_path(folder: Path, run: ExtractionRun, seed: int) -> Path:
@@ -112,12 +130,7 @@ def run_extraction(
         # a lock a training, so that several processes may share the seeds of one folder between them
         with sole_writer(out, lock=f".{path.stem}.lock"):
             if path.is_file():
-                known = read_result(path)
-                if known.fingerprint != mark:
-                    raise ConfigError(
-                        f"{path} holds the result of another run of that name, or of other data; give "
-                        f"another name, or another folder"
-                    )
+                known = known_result(path, mark, "another run of that name, or of other data")
                 check_kept(out / path.stem, keep)
                 results.append(known)
                 continue

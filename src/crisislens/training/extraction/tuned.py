@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from crisislens.core.errors import ConfigError, InputError
+from crisislens.core.errors import InputError
 from crisislens.core.files import atomic_write, sole_writer
 from crisislens.core.fingerprint import fingerprint
 from crisislens.training.extraction.checks import with_labels_of
 from crisislens.training.extraction.config import ExtractionRun
 from crisislens.training.extraction.fit import ExtractionEpoch, run_mark
-from crisislens.training.extraction.run import SeedResult, read_result, result_path, run_extraction
+from crisislens.training.extraction.run import SeedResult, known_result, result_path, run_extraction
 from crisislens.training.extraction.splits import ExtractionSplits
 
 __all__ = ["TRIED", "check_temperatures", "has_temperature", "run_tuned"]
@@ -78,13 +78,8 @@ def run_tuned(
     path = result_path(out, run, seed)
     with sole_writer(out, lock=f".{path.stem}.lock"):
         if path.is_file():
-            known = read_result(path)
-            if known.fingerprint != mark:
-                raise ConfigError(
-                    f"{path} holds the result of another run of that name, of other data or of other "
-                    f"candidates for its temperature; give another folder"
-                )
-            return known
+            otherwise = "another run of that name, of other data or of other candidates for its temperature"
+            return known_result(path, mark, otherwise)
         found = {
             t: run_extraction(_at(run, t, tried_epochs), out / TRIED, splits=splits, report=report)[0]
             for t in temperatures

@@ -51,6 +51,63 @@ def test_letters_that_keyboards_lack_are_folded_both_ways(
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # a compass word is a region only where it says so
+        ("Heavy rain as the Southwest monsoon strengthens", []),
+        ("strong winds to the south-west", []),
+        ("Northwest winds tonight", []),
+        ("Clashes in the North-West Province of Cameroon", ["North-West Province, CM", "Cameroon, CM"]),
+        ("Clashes in the Southwest Region of Cameroon", ["South-West Province, CM", "Cameroon, CM"]),
+        # names that are words of other languages
+        ("hamein abhi tak khana nahi mila", []),
+        ("bay ti bebe a tete chak jou", []),
+        ("mwen se yon moun oriental", []),
+        ("la casa se cayó anoche", []),
+        ("no quedó Nada", []),
+        ("Large Hail expected this evening", []),
+        ("Dam Dam Bund is broken", []),
+        ("El centro de acopio abre hoy", []),
+        ("Shelter open in El Centro, California", ["El Centro, US", "California, US"]),
+        ("Earthquake in Mila, Algeria", ["Mila, DZ", "Algeria, DZ"]),
+        # agencies and parts of the world that hold the name of a country
+        ("Quake near Guatemala, says the U.S. Geological Survey", ["Guatemala, GT"]),
+        ("El Servicio Sismológico de Estados Unidos lo cifró en 7", []),
+        ("Lluvias en toda Centro América", []),
+        ("Storms across Central America and the United States", ["United States, US"]),
+    ],
+)
+def test_words_and_agencies_are_no_places(text: str, expected: list[str], gazetteer: Gazetteer) -> None:
+    assert named(text, gazetteer) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("delma 33", "Delmas"),
+        ("leyogan", "Léogâne"),
+        ("Leogan", "Léogâne"),
+        ("Kafou", "Carrefour"),
+        ("jakmel", "Jacmel"),
+        ("gresye", "Gressier"),
+        ("Kwadèbouke", "Croix-des-Bouquets"),
+        ("Pòtoprens", "Port-au-Prince"),
+        ("gonayiv", "Gonaïves"),
+        ("Petion-Ville", "Pétionville"),
+        ("Cité Soleil", "Port-au-Prince"),
+        ("site soley", "Port-au-Prince"),
+        ("Petit-Goâve", "Tigwav"),
+        ("fontamara 27", "Port-au-Prince"),
+        ("kenscoff", "Kenscoff"),
+    ],
+)
+def test_haitian_towns_are_known_as_people_write_them(
+    written: str, expected: str, gazetteer: Gazetteer
+) -> None:
+    assert named(f"nou bezwen dlo nan {written}", gazetteer) == [f"{expected}, HT"]
+
+
+@pytest.mark.parametrize(
     ("written", "expected"),
     [
         ("L'Aquila", "L'Aquila, IT"),

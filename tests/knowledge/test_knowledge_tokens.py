@@ -179,7 +179,7 @@ def test_the_longest_affix_is_tried_first(kind: str) -> None:
 
 
 def test_word_lists_hold_keys() -> None:
-    for name in ("weak", "names", "given", "storms"):
+    for name in ("weak", "names", "given", "storms", "local"):
         words = word_list(name)
         assert words
         assert all(name_key(word) == word for word in words), name

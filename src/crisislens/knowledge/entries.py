@@ -114,7 +114,8 @@ def _regions(middles: Mapping[Hashable, _Middle], cities: Iterable[Entry]) -> It
         for word in _REGION_WORDS:
             bare = bare.removesuffix(f" {word}")
         # "Central Region" must not be known as "Central"
-        yield entry, (name,) if name_key(bare) in left_out else (name, bare)
+        # as above: "South-West" is left out as "southwest" is
+        yield entry, (name,) if name_key(bare).replace(" ", "") in left_out else (name, bare)
 
 
 def _counties() -> Iterator[Named]:

@@ -13,7 +13,7 @@ from crisislens.domain.place import Place
 from crisislens.knowledge.gazetteer import Gazetteer
 from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.tokens import Word
-from crisislens.knowledge.word_lists import cue_words, word_list
+from crisislens.knowledge.word_lists import cue_words, no_places, word_list
 from crisislens.knowledge.writing import at_home, bare_forms, unspaced
 
 __all__ = ["Span", "contains", "known_tag", "name_spans"]
@@ -42,6 +42,8 @@ _SHORTEST_POSSESSIVE = 5
 # word with an ending
 _WELL_KNOWN, _KNOWN = 100_000, 60_000
 _SHORTEST_BARE = 3
+# "United States Army Corps of Engineers" has no more
+_MOST_WORDS = 7
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ def name_spans(words: Sequence[Word], gazetteer: Gazetteer) -> list[Span]:
     spans: list[Span] = []
     i = 0
     while i < len(words):
+        if passed := _no_place(words, keys, i):
+            i += passed
+            continue
         runs = _runs(words, keys, i, gazetteer)
         span = None
         # the longest first: New York City before New York before York
@@ -88,6 +93,18 @@ def name_spans(words: Sequence[Word], gazetteer: Gazetteer) -> list[Span]:
         # words of a name are no names of their own: York in "New York" is not looked up again
         i = i + 1 if span is None else span.last + 1
     return spans
+
+
+def _no_place(words: Sequence[Word], keys: Sequence[str], at: int) -> int:
+    """How many words from here on are an agency or a part of the world; 0 if none is."""
+    run, passed = keys[at], 0
+    for i in range(at + 1, min(at + _MOST_WORDS, len(words))):
+        if not words[i].joins:
+            break
+        run += f" {keys[i]}"
+        if run in no_places():
+            passed = i + 1 - at
+    return passed
 
 
 def _grown_together(words: Sequence[Word], keys: Sequence[str], at: int, gazetteer: Gazetteer) -> Span | None:

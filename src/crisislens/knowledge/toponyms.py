@@ -20,6 +20,8 @@ __all__ = ["place_evidence"]
 
 _PRIORS = ((1_000_000, 2.0), (200_000, 1.2), (50_000, 0.3), (15_000, -0.6))
 _SMALLEST_PRIOR = -1.0
+# as a city of 200,000 inhabitants
+_LOCAL_PRIOR = 1.2
 _SHORT_KEY, _SPEAKS_LEAST = 4, 500_000
 # the first letter that is none of Latin
 _GREEK = "\u0370"
@@ -43,7 +45,10 @@ def place_evidence(
     located = _region_follows(span, words, text, behind)
     # words of two are seldom anything but a name
     e = _prior(best) + (0.8 if len(run) > 1 else 0.0)
-    weak = len(run) == 1 and (span.key in word_list("weak") or span.key in word_list("names"))
+    if span.key in word_list("local"):
+        # who writes so means the place, however small it is
+        e = max(e, _LOCAL_PRIOR)
+    weak = span.key in word_list("weak") or span.key in word_list("names")
     e += _of_spelling(span, run, best, weak)
     e += _of_hashtag(span, words)
     e += _of_words_beside(span, words, before, after, located)
@@ -92,7 +97,8 @@ def _of_spelling(span: Span, run: Sequence[Word], best: Place, weak: bool) -> fl
     if small and len(run[0].text) > 2:
         # names of countries in Latin letters are hardly ever words, in Cyrillic they are
         region = best.kind in ("country", "state") and not weak
-        e -= 3.0 if not region else 0.5 if run[0].text[:1] < _GREEK else 3.5
+        plain = region or span.key in word_list("local")
+        e -= 3.0 if not plain else 0.5 if run[0].text[:1] < _GREEK else 3.5
     if unspaced(run[-1].text):
         # characters are few and say much: the last one says that it is a town
         return e + (2.0 if run[-1].text[-1] in cue_words("town_signs") else 0.0)

@@ -8,7 +8,16 @@ from functools import lru_cache
 
 from crisislens.knowledge.name_keys import name_key
 
-__all__ = ["affixes", "agencies", "asset_rows", "asset_text", "cue_words", "cues_of", "word_list"]
+__all__ = [
+    "affixes",
+    "agencies",
+    "asset_rows",
+    "asset_text",
+    "cue_words",
+    "cues_of",
+    "no_places",
+    "word_list",
+]
 
 
 def asset_rows(name: str) -> Iterator[list[str]]:
@@ -54,6 +63,15 @@ def cue_words(name: str) -> frozenset[str]:
 def agencies() -> frozenset[str]:
     """The keys of agencies and aid organizations."""
     return frozenset(name_key(row[0]) for row in asset_rows("agencies.txt"))
+
+
+@lru_cache(maxsize=1)
+def no_places() -> frozenset[str]:
+    """The keys of names of several words that may hold a place's name and are no place themselves:
+    agencies, and parts of the world.
+    """
+    parts = frozenset(name_key(row[0]) for row in asset_rows("parts_of_the_world.txt"))
+    return frozenset(key for key in agencies() | parts if " " in key)
 
 
 @lru_cache(maxsize=32)

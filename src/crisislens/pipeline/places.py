@@ -35,7 +35,7 @@ from crisislens.pipeline.readable import FEWEST_LETTERS, language_of, not_read
 __all__ = ["PlaceTypes", "Places", "place_bundle"]
 
 _REVISION = 2
-_PLACES_REVISION = 4
+_PLACES_REVISION = 5
 _TASK = "place_type"
 _UNCLEAR = "Nothing in the post says at what kind of place it was made."
 

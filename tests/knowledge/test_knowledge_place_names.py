@@ -82,6 +82,28 @@ def test_words_and_agencies_are_no_places(text: str, expected: list[str], gazett
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # a name of two words is no more meant than one of one
+        ("Sismo en Guatemala, El Salvador y Honduras", "Guatemala"),
+        ("El Salvador y Guatemala", "El Salvador"),
+        # who sends help is not where it is needed
+        ("Nepal sends doctors to Bangladesh", "Bangladesh"),
+        ("Australia pays for flood relief #Nepal", "Nepal"),
+        ("Chile, Nepal; Nepal", "Nepal"),
+        # what is far surer is taken wherever it stands
+        ("Chile: quake in Kathmandu", "Kathmandu"),
+    ],
+)
+def test_the_map_shows_what_a_post_is_about(text: str, expected: str, gazetteer: Gazetteer) -> None:
+    post = Post(id="1", text=text)
+    where = locate(post, find_places(post, gazetteer))
+    assert where is not None
+    assert where.place is not None
+    assert where.place.name == expected
+
+
+@pytest.mark.parametrize(
     ("written", "expected"),
     [
         ("delma 33", "Delmas"),

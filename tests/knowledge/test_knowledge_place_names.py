@@ -59,6 +59,14 @@ def test_letters_that_keyboards_lack_are_folded_both_ways(
         ("Northwest winds tonight", []),
         ("Clashes in the North-West Province of Cameroon", ["North-West Province, CM", "Cameroon, CM"]),
         ("Clashes in the Southwest Region of Cameroon", ["South-West Province, CM", "Cameroon, CM"]),
+        ("floods in the western province of Sri Lanka", ["Western, LK", "Sri Lanka, LK"]),
+        ("Floods in North Western Province, Sri Lanka", ["North Western, LK", "Sri Lanka, LK"]),
+        ("Floods in Northwest Province, South Africa", ["North-West, ZA", "South Africa, ZA"]),
+        # and where the post says in which country
+        ("Heavy rain over the northwest region", []),
+        ("Flooding in the Northern Province", []),
+        ("A court in the Southern District of New York", ["New York, US"]),
+        ("terremoto in Italia centrale", ["Italy, IT"]),
         # names that are words of other languages
         ("hamein abhi tak khana nahi mila", []),
         ("bay ti bebe a tete chak jou", []),
@@ -69,11 +77,24 @@ def test_letters_that_keyboards_lack_are_folded_both_ways(
         ("Dam Dam Bund is broken", []),
         ("El centro de acopio abre hoy", []),
         ("Shelter open in El Centro, California", ["El Centro, US", "California, US"]),
+        ("Quake in El Centro, power is out", ["El Centro, US"]),
+        ("Flood in Dam Dam, many trapped", ["Dam Dam, IN"]),
         ("Earthquake in Mila, Algeria", ["Mila, DZ", "Algeria, DZ"]),
+        ("Floods in Tete, Mozambique", ["Tete, MZ", "Mozambique, MZ"]),
+        ("Floods in Ha'il", ["Ha'il, SA"]),
         # agencies and parts of the world that hold the name of a country
         ("Quake near Guatemala, says the U.S. Geological Survey", ["Guatemala, GT"]),
         ("El Servicio Sismológico de Estados Unidos lo cifró en 7", []),
+        ("O Serviço Geológico dos Estados Unidos informou um tremor no Chile", ["Chile, CL"]),
+        ("Séisme au Chili selon le Service géologique des États-Unis", ["Chile, CL"]),
+        ("US Army Corps of Engineers works in Haiti", ["Haiti, HT"]),
+        ("United States Army Corps of Engineers works in Haiti", ["Haiti, HT"]),
+        ("US Army in Haiti", ["United States, US", "Haiti, HT"]),
         ("Lluvias en toda Centro América", []),
+        ("Storms all over the Americas", []),
+        ("Typhoon in the South China Sea nears Vietnam", ["Vietnam, VN"]),
+        ("Chuvas na América do Sul", []),
+        ("#CentralAmerica is flooded", []),
         ("Storms across Central America and the United States", ["United States, US"]),
     ],
 )
@@ -121,12 +142,22 @@ def test_the_map_shows_what_a_post_is_about(text: str, expected: str, gazetteer:
         ("Petit-Goâve", "Tigwav"),
         ("fontamara 27", "Port-au-Prince"),
         ("kenscoff", "Kenscoff"),
+        ("tigwav", "Tigwav"),
+        ("Okap", "Cap-Haïtien"),
+        ("wanament", "Ouanaminthe"),
+        ("matisan 7", "Port-au-Prince"),
+        ("Kafou Fey", "Port-au-Prince"),
     ],
 )
 def test_haitian_towns_are_known_as_people_write_them(
     written: str, expected: str, gazetteer: Gazetteer
 ) -> None:
     assert named(f"nou bezwen dlo nan {written}", gazetteer) == [f"{expected}, HT"]
+
+
+def test_people_who_are_called_like_a_haitian_town_are_no_places(gazetteer: Gazetteer) -> None:
+    assert named("Delma Rollins is missing", gazetteer) == []
+    assert named("Nou bezwen dlo nan Delma 33", gazetteer) == ["Delmas, HT"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from crisislens.knowledge.name_keys import APOSTROPHES, name_key, name_keys, oth
 from crisislens.knowledge.names import mentions, words_of_hashtag
 from crisislens.knowledge.storms import named_storms, storm_basin, storm_names
 from crisislens.knowledge.tokens import split_words
-from crisislens.knowledge.word_lists import affixes, agencies, cue_words, cues_of, word_list
+from crisislens.knowledge.word_lists import affixes, agencies, cue_words, cues_of, is_compass, word_list
 
 KNOWN = frozenset({"nepal", "houston", "srilanka", "usa"})
 
@@ -179,7 +179,7 @@ def test_the_longest_affix_is_tried_first(kind: str) -> None:
 
 
 def test_word_lists_hold_keys() -> None:
-    for name in ("weak", "names", "given", "storms", "local"):
+    for name in ("weak", "names", "given", "storms", "local", "compass"):
         words = word_list(name)
         assert words
         assert all(name_key(word) == word for word in words), name
@@ -261,3 +261,19 @@ def test_candidates_are_few_and_different(text: str, most: int) -> None:
 @given(st.text("abcXYZ019_", min_size=1, max_size=15))
 def test_no_letter_of_a_hashtag_is_lost(tag: str) -> None:
     assert words_of_hashtag(tag).replace(" ", "") in (tag.replace("_", ""), tag)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("north west", True),
+        ("central region", True),
+        ("southwest province", True),
+        ("southern district", True),
+        ("west bengal", False),
+        ("province", False),
+        ("region", False),
+    ],
+)
+def test_parts_of_the_sky(key: str, expected: bool) -> None:
+    assert is_compass(key) is expected

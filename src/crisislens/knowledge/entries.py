@@ -17,7 +17,7 @@ from crisislens.knowledge.geonames import (
     state_rows,
 )
 from crisislens.knowledge.name_keys import name_key
-from crisislens.knowledge.word_lists import asset_rows, word_list
+from crisislens.knowledge.word_lists import asset_rows, is_compass, word_list
 from crisislens.knowledge.writing import at_home
 
 __all__ = ["Named", "all_entries"]
@@ -103,19 +103,32 @@ def _regions(middles: Mapping[Hashable, _Middle], cities: Iterable[Entry]) -> It
         if middles[city.country, city.admin][2] < _OWN_REGION:
             small[city.country, city.admin].append(city)
     for country, code, name in asset_rows("regions.tsv"):
-        key = name_key(name)
-        if key.replace(" ", "") in left_out or len(key) < _SHORTEST_REGION:
+        bare = name
+        for word in _REGION_WORDS:
+            bare = bare.removesuffix(f" {word}")
+        key, bare_key = name_key(name), name_key(bare)
+        compass = is_compass(bare_key)
+        if not compass and (key.replace(" ", "") in left_out or len(key) < _SHORTEST_REGION):
             continue
         if any(name_key(city.name) == key for city in small[country, code]):
             continue
         middle = middles.get((country, code), _NOWHERE)
         entry = Entry(f"state:{country}.{code}", name, "state", country, code, *middle)
-        bare = name
-        for word in _REGION_WORDS:
-            bare = bare.removesuffix(f" {word}")
-        # "Central Region" must not be known as "Central"
-        # as above: "South-West" is left out as "southwest" is
-        yield entry, (name,) if name_key(bare).replace(" ", "") in left_out else (name, bare)
+        if compass:
+            yield entry, _compass_names(name, bare)
+            continue
+        # "Capital Region" must not be known as "Capital"
+        yield entry, (name,) if bare_key in left_out else (name, bare)
+
+
+def _compass_names(name: str, bare: str) -> tuple[str, ...]:
+    """Names of a region that is called after a part of the sky: "Southwest monsoon" is none, "Southwest
+    Region", "South-West Region" and "South-West Province" are.
+    """
+    joined = bare.replace("-", "").replace(" ", "")
+    # people exchange the two
+    names = tuple(f"{one} {kind}" for one in (bare, joined) for kind in ("Province", "Region"))
+    return names if name == bare else (name, *names)
 
 
 def _counties() -> Iterator[Named]:

@@ -47,6 +47,7 @@ _RULES = (
 )
 _TABLES = (
     "aliases.tsv",
+    "compass.txt",
     "country_names.tsv",
     "county_points.tsv",
     "districts.tsv",

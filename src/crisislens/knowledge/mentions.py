@@ -32,7 +32,7 @@ from crisislens.knowledge.spans import Span, contains, known_tag, name_spans
 from crisislens.knowledge.storms import storm_basin, storm_names
 from crisislens.knowledge.tokens import Word, split_words
 from crisislens.knowledge.toponyms import place_evidence
-from crisislens.knowledge.word_lists import cue_words
+from crisislens.knowledge.word_lists import cue_words, is_compass, word_list
 
 __all__ = ["find_places", "locate"]
 
@@ -155,17 +155,21 @@ def _evidence(span: Span, best: Place, context: Context) -> float:
     around = [place for place in context.regions if place is not best]
     if any(contains(region, best) for region in around):
         return span.evidence + 1.5
+    if is_compass(span.key):
+        # a dozen countries have a Northern Province, and every country has a north
+        return span.evidence - 5.0
     if beside(best, context.anchors, least=_SMALL):
         # also where it is small: a village is told of by the town next to it
         return span.evidence + 0.75
     if best.kind != "city" or best.population >= _LARGE:
         return span.evidence
     # a small place counts less, and less again where the post is about another country
+    village = best.population < _SMALL and span.key not in word_list("local")
     elsewhere = any(place.country != best.country for place in around)
     same = any(place.country == best.country for place in around)
     # countries send help: a town that may be any word counts less beside another one, a city does not
     foreign = elsewhere and not same and best.population < (_CITY if span.key.isascii() else _KNOWN)
-    return span.evidence - 2.0 * (best.population < _SMALL) - 2.0 * foreign
+    return span.evidence - 2.0 * village - 2.0 * foreign
 
 
 def _places_of_event(event: str | None, gazetteer: Gazetteer) -> tuple[Place, ...]:

@@ -24,6 +24,7 @@ from crisislens.domain.place import Place
 from crisislens.knowledge.coordinates import distance_km
 from crisislens.knowledge.spans import Span, contains
 from crisislens.knowledge.tokens import Word
+from crisislens.knowledge.word_lists import is_compass
 from crisislens.knowledge.writing import at_home
 
 __all__ = ["Context", "anchors_of", "beside", "readings"]
@@ -75,6 +76,9 @@ def anchors_of(spans: Sequence[Span]) -> Iterator[Place]:
         spans: The names in the text, with their evidence.
     """
     for span in spans:
+        if is_compass(span.key):
+            # nobody knows yet in which country
+            continue
         best = span.places[0]
         rest = sum(place.population for place in span.places[1:])
         if span.evidence > 0 and (best.kind in ("country", "state") or best.population > 5 * rest):

@@ -42,8 +42,6 @@ _SHORTEST_POSSESSIVE = 5
 # word with an ending
 _WELL_KNOWN, _KNOWN = 100_000, 60_000
 _SHORTEST_BARE = 3
-# "United States Army Corps of Engineers" has no more
-_MOST_WORDS = 7
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def name_spans(words: Sequence[Word], gazetteer: Gazetteer) -> list[Span]:
     spans: list[Span] = []
     i = 0
     while i < len(words):
-        if passed := _no_place(words, keys, i):
+        if passed := _words_of_no_place(words, keys, i):
             i += passed
             continue
         runs = _runs(words, keys, i, gazetteer)
@@ -95,14 +93,18 @@ def name_spans(words: Sequence[Word], gazetteer: Gazetteer) -> list[Span]:
     return spans
 
 
-def _no_place(words: Sequence[Word], keys: Sequence[str], at: int) -> int:
-    """How many words from here on are an agency or a part of the world; 0 if none is."""
+def _words_of_no_place(words: Sequence[Word], keys: Sequence[str], at: int) -> int:
+    """How many words from here on are the longest agency or part of the world; 0 if none is."""
+    names = no_places().get(keys[at])
+    if names is None:
+        return 0
     run, passed = keys[at], 0
-    for i in range(at + 1, min(at + _MOST_WORDS, len(words))):
+    longest = max(name.count(" ") + 1 for name in names)
+    for i in range(at + 1, min(at + longest, len(words))):
         if not words[i].joins:
             break
         run += f" {keys[i]}"
-        if run in no_places():
+        if run in names:
             passed = i + 1 - at
     return passed
 

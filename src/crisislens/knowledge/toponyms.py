@@ -13,7 +13,7 @@ from crisislens.domain.place import Place
 from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.spans import Span, contains
 from crisislens.knowledge.tokens import Word
-from crisislens.knowledge.word_lists import affixes, cue_words, cues_of, word_list
+from crisislens.knowledge.word_lists import affixes, cue_words, cues_of, is_compass, word_list
 from crisislens.knowledge.writing import unspaced
 
 __all__ = ["place_evidence"]
@@ -48,8 +48,7 @@ def place_evidence(
     if span.key in word_list("local"):
         # who writes so means the place, however small it is
         e = max(e, _LOCAL_PRIOR)
-    weak = span.key in word_list("weak") or span.key in word_list("names")
-    e += _of_spelling(span, run, best, weak)
+    e += _of_spelling(span, run, best, _is_weak(span, run, before))
     e += _of_hashtag(span, words)
     e += _of_words_beside(span, words, before, after, located)
     if located:
@@ -64,6 +63,18 @@ def place_evidence(
         # Yamaguchi-san is a person
         e -= 4.0
     return e
+
+
+def _is_weak(span: Span, run: Sequence[Word], before: Word | None) -> bool:
+    """Whether a name is more often a word or a person."""
+    if span.key not in word_list("weak") and span.key not in word_list("names"):
+        return False
+    if len(run) == 1:
+        return True
+    # Ha'il is cut in two by its apostrophe and falls together with hail by its key alone; "in El Centro" is
+    # English, "en el centro" is not
+    firm = before is not None and before.text.lower() in cue_words("firm")
+    return " " in span.key and not (firm and all(word.capital for word in run))
 
 
 def _prior(place: Place) -> float:
@@ -96,16 +107,16 @@ def _of_spelling(span: Span, run: Sequence[Word], best: Place, weak: bool) -> fl
     # two small letters are a code, which `spans` has judged already
     if small and len(run[0].text) > 2:
         # names of countries in Latin letters are hardly ever words, in Cyrillic they are
-        region = best.kind in ("country", "state") and not weak
-        plain = region or span.key in word_list("local")
-        e -= 3.0 if not plain else 0.5 if run[0].text[:1] < _GREEK else 3.5
+        region = best.kind in ("country", "state") and not weak and not is_compass(span.key)
+        named_small = region or span.key in word_list("local")
+        e -= 3.0 if not named_small else 0.5 if run[0].text[:1] < _GREEK else 3.5
     if unspaced(run[-1].text):
         # characters are few and say much: the last one says that it is a town
         return e + (2.0 if run[-1].text[-1] in cue_words("town_signs") else 0.0)
     if len(span.key) <= _SHORT_KEY and best.kind == "city" and best.population < _SPEAKS_LEAST:
-        # GOD is not Göd, and #cat not Çat
-        plain = all(w.text.isascii() for w in run)
-        e -= 3.0 if plain and not best.name.isascii() else 0.5
+        # GOD is not Göd, and #cat not Çat; Okap, which is another name of Cap-Haïtien, has lost nothing
+        lost = all(w.text.isascii() for w in run) and not best.name.isascii()
+        e -= 3.0 if lost and name_key(best.name) == span.key else 0.5
     return e
 
 

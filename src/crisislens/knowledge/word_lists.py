@@ -3,7 +3,8 @@ and words that speak for or against places.
 """
 
 import importlib.resources
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from crisislens.knowledge.name_keys import name_key
@@ -15,9 +16,12 @@ __all__ = [
     "asset_text",
     "cue_words",
     "cues_of",
+    "is_compass",
     "no_places",
     "word_list",
 ]
+
+_DIVISIONS = frozenset(("province", "region", "governorate", "department", "state", "district"))
 
 
 def asset_rows(name: str) -> Iterator[list[str]]:
@@ -66,12 +70,29 @@ def agencies() -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def no_places() -> frozenset[str]:
-    """The keys of names of several words that may hold a place's name and are no place themselves:
-    agencies, and parts of the world.
+def no_places() -> Mapping[str, frozenset[str]]:
+    """The keys of names of several words that may hold a place's name and are no place themselves
+    (agencies, parts of the world), by the first word of each.
     """
     parts = frozenset(name_key(row[0]) for row in asset_rows("parts_of_the_world.txt"))
-    return frozenset(key for key in agencies() | parts if " " in key)
+    names: dict[str, set[str]] = defaultdict(set)
+    for key in agencies() | parts:
+        if " " in key:
+            names[key.partition(" ")[0]].add(key)
+    return {first: frozenset(keys) for first, keys in names.items()}
+
+
+def is_compass(key: str) -> bool:
+    """Whether a name says no more than a part of the sky, and perhaps what kind of division lies there:
+    `north west`, `central region`.
+
+    Arguments:
+        key: The name's key.
+    """
+    words = key.split(" ")
+    if len(words) > 1 and words[-1] in _DIVISIONS:
+        words = words[:-1]
+    return all(word in word_list("compass") for word in words)
 
 
 @lru_cache(maxsize=32)

@@ -16,7 +16,6 @@ less.
 
 import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -39,10 +38,12 @@ __all__ = ["find_places", "locate"]
 # that it is a place at all, and that times the share of the best reading
 _SURE, _LEAST = 0.5, 0.35
 _MOST_ALTERNATIVES = 3
-# of two confidences: a name of two words is surer than one of one word, and no more meant
+# confidences so near say the same: a name of two words is surer to be one, and no more meant
 _NEAR = 0.1
-_WORD_AHEAD = re.compile(r"(\w+)[\s\-#@\"(]*$")
-_TAG_AHEAD = re.compile(r"#\w*$")
+# what is looked at before a name, in characters
+_AHEAD = 40
+_WORD_AHEAD = re.compile(r"(\w+)[\s\-#＃@\"(]*$")
+_TAG_AHEAD = re.compile(r"[#＃]\w*$")
 _SMALL, _KNOWN, _CITY, _LARGE = 15_000, 60_000, 500_000, 1_000_000
 # a street is looked for in a city; a country's middle says nearly nothing
 _SPECIFIC = {"city": 1.0, "county": 0.9, "state": 0.75, "country": 0.6}
@@ -94,8 +95,8 @@ def find_places(post: Post, gazetteer: Gazetteer) -> list[PlaceMention]:
 def locate(post: Post, mentions: Sequence[PlaceMention]) -> GeoLocation | None:
     """Where a post goes on the map: its own coordinates if it has any, else the surest and most
     specific place that its text names. Of several of its kind that are nearly as sure it is the one
-    that the post seems to be about, else the first. A point of 0, 0 is none
-    (`coordinates.own_point`).
+    behind a preposition ("Nepal sends help to Sri Lanka") or in a hashtag, else the first; chosen by
+    `benchmarks/located_country.py`. A point of 0, 0 is none (`coordinates.own_point`).
 
     Arguments:
         post: The post.
@@ -110,8 +111,7 @@ def locate(post: Post, mentions: Sequence[PlaceMention]) -> GeoLocation | None:
     surest = max(placed, key=lambda m: m.confidence * _SPECIFIC[m.place.kind])
     of_kind = [m for m in placed if m.place.kind == surest.place.kind]
     near = [m for m in of_kind if m.confidence >= surest.confidence - _NEAR]
-    times = Counter(m.place.id for m in near)
-    best = max(near, key=lambda m: (times[m.place.id] + _signs(m, post.text), -m.start))
+    best = max(near, key=lambda m: (_signs(m, post.text), -m.start))
     assert best.place.lat is not None
     assert best.place.lon is not None
     return GeoLocation(
@@ -120,8 +120,8 @@ def locate(post: Post, mentions: Sequence[PlaceMention]) -> GeoLocation | None:
 
 
 def _signs(mention: PlaceMention, text: str) -> int:
-    """How much says that the post is about this place: "Nepal sends help to Sri Lanka", "#SriLanka"."""
-    ahead = text[: mention.start]
+    """How much says that the post is about this place: a preposition before it, and its hashtag."""
+    ahead = text[max(0, mention.start - _AHEAD) : mention.start]
     word = _WORD_AHEAD.search(ahead)
     about = word is not None and word[1].lower() in cue_words("about")
     return about + (_TAG_AHEAD.search(ahead) is not None)

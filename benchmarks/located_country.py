@@ -13,8 +13,8 @@ posts that name the crisis's country or a place in it: no rule can get more of t
 Halves are whole crises. `DEVELOP` holds those whose posts were read when the fault was found or when
 rules of the gazetteer were written, and each second one, in alphabetical order, of the others; the
 rule was chosen there. HumAID's test rows of these crises are not used, nor are IDRISI's, because
-`places_on_crisis_posts.py` tests on them. A rule was in the code before this benchmark, and nobody
-knows on which posts it had been chosen, so posts of `TEST` may have been among them.
+`places_on_crisis_posts.py` tests on them. A first version of the rule had been chosen by
+a script that is lost, and nobody knows on which posts, so posts of `TEST` may have been among them.
 
 Rules: `surest` is the place with the largest confidence times how specific its kind is, the rule
 before. All others take, of the places of its kind that are within .1 of its confidence, the one for

@@ -134,6 +134,24 @@ def test_analyze_writes_everything_and_says_where(crisislens: Command, posts: Pa
     assert ',"=HYPERLINK' not in csv
 
 
+def test_an_event_that_is_given_leads_to_its_country(crisislens: Command, tmp_path: Path) -> None:
+    posts, out = tmp_path / "posts.csv", tmp_path / "out"
+    posts.write_text("id,text\n1,Nou nan Milot\n2,Bridge is down\n", encoding="utf-8")
+
+    def read(*options: str) -> tuple[list[str | None], list[list[str]]]:
+        done = crisislens("analyze", posts, "--out", out, *options)
+        assert done.returncode == 0, done.stderr
+        lines = (out / "assessments.jsonl").read_text(encoding="utf-8").splitlines()
+        found = [Assessment.model_validate_json(line) for line in lines]
+        return [a.post.event for a in found], [[m.place.name for m in a.places or ()] for a in found]
+
+    assert read() == ([None, None], [[], []])
+    # the same folder: what another event made is not taken for this one's
+    assert read("--event", "Haiti earthquake") == (["Haiti earthquake"] * 2, [["Milot"], []])
+    assert "--event &#39;Haiti earthquake&#39;" in (out / "report.html").read_text(encoding="utf-8")
+    assert read("--event", " ") == ([None, None], [[], []])
+
+
 def test_records_fit_the_published_schema(crisislens: Command, posts: Path, tmp_path: Path) -> None:
     import jsonschema
 

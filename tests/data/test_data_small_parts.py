@@ -23,6 +23,7 @@ from crisislens.data.contexts import MOST_CHARACTERS, context_of, image_key, rea
 from crisislens.data.delimited import csv_records, split_header, table_header, tsv_records
 from crisislens.data.exports import LeftOut, names_in, rows_of, value_at
 from crisislens.data.fetch_note import FetchNote
+from crisislens.data.filed import FiledSource
 from crisislens.data.lines import BrokenRow
 from crisislens.data.split_making import folds
 from crisislens.data.survey import likely_texts, survey
@@ -236,6 +237,21 @@ def test_blurred_coordinates_are_all_that_comes_out() -> None:
     assert "18.26" not in repr([*blurred])
     # another rounding is another source
     assert len({blurred.fingerprint(), BlurredSource(Source(), 2).fingerprint(), Source().fingerprint()}) == 3
+
+
+def test_posts_of_no_event_are_filed_under_the_one_that_is_given() -> None:
+    class Filed(Source):
+        def __iter__(self):  # type: ignore[no-untyped-def]
+            yield Post(id="0", text="c", event="storm_ilva")
+            yield from super().__iter__()
+
+    filed = FiledSource(Filed(), "Haiti earthquake")
+    rows = list(filed)
+    assert [row.event for row in rows if isinstance(row, Post)] == ["storm_ilva", *["Haiti earthquake"] * 2]
+    assert isinstance(rows[-1], FailedPost)
+    assert filed.describe() == {"kind": "three", "event": "Haiti earthquake"}
+    # another event is another source, since places are read by it
+    assert len({filed.fingerprint(), FiledSource(Filed(), "haiti").fingerprint(), Filed().fingerprint()}) == 3
 
 
 @given(st.data(), st.integers(2, 5), st.integers(0, 3))

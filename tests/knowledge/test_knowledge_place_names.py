@@ -284,6 +284,32 @@ def test_the_name_of_the_event_helps(gazetteer: Gazetteer) -> None:
     assert filed == ["Hyderabad, PK"]
 
 
+@pytest.mark.parametrize(
+    ("text", "without", "event", "expected"),
+    [
+        # a village, and a name in another spelling
+        ("Nou nan Milot", [], "haiti", ["Milot, HT"]),
+        ("I am in St Louis du Sud, we need help", [], "Haiti earthquake", ["Saint-Louis du Sud, HT"]),
+        ("help us in Petite Riviere de Nippes", [], "séisme_haïti_2010", ["Petite Rivière de Nippes, HT"]),
+        # a namesake elsewhere, whose place is not in the gazetteer
+        ("St Paul church, we need water", ["Saint Paul, US"], "haiti", []),
+        ("Nou nan Kenscoff", ["Kenscoff, HT"], "haiti", ["Kenscoff, HT"]),
+        # what is said in so many words stands
+        ("we want to reach Canada", ["Canada, CA"], "haiti", ["Canada, CA"]),
+        # large cities name their country, cities with a namesake and storms do not
+        ("water at Santa Rosa", ["Santa Rosa, US"], "2013_Manila_floods", ["Santa Rosa, PH"]),
+        ("water at Santa Rosa", ["Santa Rosa, US"], "Hyderabad floods", ["Santa Rosa, US"]),
+        ("water at Santa Rosa", ["Santa Rosa, US"], "typhoon_pablo", ["Santa Rosa, US"]),
+        ("fire in Queenstown", ["Queenstown, ZA"], "singapore_haze", []),
+    ],
+)
+def test_the_country_of_an_event_decides(
+    text: str, without: list[str], event: str, expected: list[str], gazetteer: Gazetteer
+) -> None:
+    assert named(text, gazetteer) == without
+    assert named(text, gazetteer, event=event) == expected
+
+
 def test_a_city_of_no_named_country_counts_less(gazetteer: Gazetteer) -> None:
     assert named("Flood in Mati", gazetteer) == ["Mati, PH"]
     assert "Mati, PH" not in named("Flood in Mati, Greece mourns", gazetteer)

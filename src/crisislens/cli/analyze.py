@@ -67,6 +67,7 @@ class Given(NamedTuple):
         add: Annotations beside the default ones.
         leave_out: Default annotations that are left out.
         replace: Whether a run of another file of posts in `out` may be written over.
+        event: What the posts are filed under that are filed under nothing.
         blur_locations: Whether coordinates are rounded.
         extractors: What finds entities, and relations.
         asked: What is asked of the report.
@@ -84,6 +85,7 @@ class Given(NamedTuple):
     add: Sequence[str] = ()
     leave_out: Sequence[str] = ()
     replace: bool = False
+    event: str | None = None
     blur_locations: bool = False
     extractors: tuple[str | None, str | None] = (None, None)
     asked: Asked = Asked()
@@ -119,6 +121,13 @@ def analyze(
         typer.Option("--map", help=MAP_HELP),
     ] = None,
     encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
+    event: Annotated[
+        str | None,
+        typer.Option(
+            help="The event that posts are of which name none, such as 'Haiti earthquake': the country in it "
+            "helps to find places."
+        ),
+    ] = None,
     also: Annotated[
         list[str] | None,
         typer.Option(
@@ -201,6 +210,7 @@ def analyze(
         add=[*(with_ or ()), *(["rationale"] if explain else ())],
         leave_out=without or [],
         replace=replace,
+        event=(event or "").strip() or None,
         blur_locations=blur_locations,
         extractors=(entities, relations),
         asked=Asked(since, compare_with, basemap, summary),
@@ -281,6 +291,7 @@ def _source(posts: Path, given: Given) -> "PostSource":
         InputError: If they cannot be read, or the photos' folder is none.
     """
     from crisislens.data.blur import BlurredSource
+    from crisislens.data.filed import FiledSource
     from crisislens.data.tabular import read_posts
 
     source: PostSource = read_posts(posts, given.columns or None, encoding=given.encoding)
@@ -288,6 +299,8 @@ def _source(posts: Path, given: Given) -> "PostSource":
         raise InputError(
             f"--images {given.images} is not a folder; give the folder that the posts' image paths start from"
         )
+    if given.event:
+        source = FiledSource(source, given.event)
     return BlurredSource(source) if given.blur_locations else source
 
 
@@ -302,6 +315,7 @@ def _command(posts: Path, given: Given) -> str:
             "--title": given.title,
             "--threads": given.threads,
             "--encoding": given.encoding,
+            "--event": given.event,
             "--since": given.asked.since,
             "--compare-with": given.asked.compare_with,
             "--basemap": given.asked.basemap,

@@ -169,11 +169,15 @@ def _evidence(span: Span, best: Place, context: Context) -> float:
     same = any(place.country == best.country for place in around)
     # countries send help: a town that may be any word counts less beside another one, a city does not
     foreign = elsewhere and not same and best.population < (_CITY if span.key.isascii() else _KNOWN)
-    return span.evidence - 2.0 * village - 2.0 * foreign
+    # what the post is filed under was said by somebody who knows
+    filed = foreign and bool(context.filed)
+    return span.evidence - 2.0 * village - 2.0 * foreign - 1.0 * filed
 
 
 def _places_of_event(event: str | None, gazetteer: Gazetteer) -> tuple[Place, ...]:
-    """Countries and states that the name of the post's event holds: `nepal_earthquake_2015`."""
+    """Countries and divisions that the name of the post's event holds (`nepal_earthquake_2015`), and the
+    countries of large cities in it (`beirut_explosion_2020`) that nothing else is called like.
+    """
     if not event:
         return ()
     words = [
@@ -181,5 +185,18 @@ def _places_of_event(event: str | None, gazetteer: Gazetteer) -> tuple[Place, ..
         Word(word.text.capitalize(), word.start, word.end, False, word.joins)
         for word in split_words(event.replace("_", " "), lambda name: False)
     ]
-    spans = name_spans(words, gazetteer)
-    return tuple(span.places[0] for span in spans if span.places[0].kind in ("country", "state"))
+    places = (_place_of_event(span, gazetteer) for span in name_spans(words, gazetteer))
+    return tuple(place for place in places if place is not None)
+
+
+def _place_of_event(span: Span, gazetteer: Gazetteer) -> Place | None:
+    best = span.places[0]
+    if best.kind in ("country", "state"):
+        return best
+    around = gazetteer.get(f"country:{best.country}")
+    # the city of Singapore is not alone: its country is called like it
+    others = [place for place in span.places[1:] if place != around]
+    alone = best.population > 5 * sum(place.population for place in others)
+    # a storm is called like a town more often than an event by one
+    word = span.key in word_list("weak") or span.key in word_list("names")
+    return around if alone and best.population >= _CITY and not word else None

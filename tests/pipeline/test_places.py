@@ -47,6 +47,20 @@ def test_places_and_point_of_each_post(tmp_path: Path, places: Places) -> None:
     assert type(found[0]).model_validate_json(found[0].model_dump_json()) == found[0]
 
 
+def test_what_other_posts_name_says_nothing_of_a_post(tmp_path: Path, places: Places) -> None:
+    """A run's country is not guessed from its posts: "Milot" would lie in Haiti in one run alone."""
+    analyst = Analyst.load(write_bundle(tmp_path), annotators=[places])
+    post = Post(id="0", text="Nou nan Milot")
+    many = [Post(id=str(i), text=f"Street {i} in Port-au-Prince, Haiti") for i in range(1, 9)]
+    alone, among = analyst.assess([post])[0], analyst.assess([*many, post])[-1]
+    assert alone.model_dump(mode="json") == among.model_dump(mode="json")
+    assert among.location is None
+    filed = analyst.assess([post.model_copy(update={"event": "haiti"})])[0]
+    assert filed.location is not None
+    assert filed.location.place is not None
+    assert filed.location.place.name == "Milot"
+
+
 def test_features_of_another_encoder_get_no_kind_of_place(tmp_path: Path) -> None:
     found = Analyst.load(write_bundle(tmp_path), annotators=[PlaceTypes()]).assess(POSTS)
     assert all(a.place_type is None for a in found)

@@ -124,8 +124,8 @@ def analyze(
     event: Annotated[
         str | None,
         typer.Option(
-            help="The event that posts are of which name none, such as 'Haiti earthquake': the country in it "
-            "helps to find places."
+            help="The event of the posts that are filed under none, such as 'Haiti earthquake': the country "
+            "in it helps to find places."
         ),
     ] = None,
     also: Annotated[

@@ -37,7 +37,7 @@ def test_a_digest_counts_and_names_its_posts(store: Store) -> None:
     assert found.headline.startswith("Everywhere, last 6 h: 5 informative, ")
     assert "4 water" in found.headline
     water = next(one for one in found.sentences if "water" in one.text)
-    assert water.text == "4 posts say “water”, most of Ponce (4)."
+    assert water.text == "4 posts say “water needed”, most of Ponce (4)."
     assert set(here) <= set(water.post_ids)
     assert water.query == "label=needs%3Awater&since=2026-09-20T06%3A00%3A00"
     assert all(one.post_ids and one.posts for one in found.sentences)
@@ -54,7 +54,7 @@ def test_what_rises_is_said_with_its_figures(store: Store) -> None:
     water = next(one for one in found.sentences if "water" in one.text)
     assert water.rises
     assert re.search(r"Rising: 4\d in the last 6 hours, 1\.\d in as many before\.$", water.text)
-    assert "water (rising)" in found.headline
+    assert "water needed (rising)" in found.headline
     assert "beta-binomial" in found.test
     looked = rising(store, 6, now=NOW)
     assert {(one.place, one.label) for one in looked.found} >= {(PONCE.id, "water"), ("*", "water")}

@@ -136,7 +136,7 @@ def test_cards_that_the_page_makes_say_the_same(opened: Callable[..., Browser], 
     ]
     assert browser.run(said.format("#post-3")) == ["Call for help 90%", "Medical help needed 70%"]
     assert browser.run(said.format("#post-4")) == [
-        "Other relevant information 90%",
+        "Not humanitarian 90%",
         "Warns 99%",
         "Perhaps: Medical help needed 51%",
     ]

@@ -9,7 +9,7 @@ from crisislens.domain.post import Post
 from crisislens.domain.tasks import CATEGORY, Label, Task
 from crisislens.report.model import ReportMeta, ReportTask
 
-CALL, ADVICE, OTHER = "requests_or_urgent_needs", "caution_and_advice", "other_relevant_information"
+CALL, ADVICE, OTHER = "requests_or_urgent_needs", "caution_and_advice", "not_humanitarian"
 MISSING = "missing_or_found_people"
 NEEDS = Task(
     name="calls",

@@ -85,7 +85,7 @@ def test_several_answers_are_kept(site: Site) -> None:
     assert sorted(labels) == ["damage:severe_damage", "needs:food", "needs:water"]
     assert {name for name, _ in form.given} == {"label"}
     assert len(form.drops) == 2
-    left = parse_qs(urlsplit(form.drops["Food"]).query)["label"]
+    left = parse_qs(urlsplit(form.drops["Food needed"]).query)["label"]
     assert sorted(left) == ["damage:severe_damage", "needs:water"]
 
 

@@ -53,6 +53,15 @@ function percentOfTone(task, answer, tone) {
   return task.relevance ? NO : percentWhere(answer, (i) => task.labels[i] && task.labels[i][2] === tone);
 }
 
+// `humanitarian:requests_or_urgent_needs needs:request` is either of two answers: the position of each question, its label.
+function pairsIn(field, schema) {
+  return field.split(" ").map((pair) => pair.split(":")).map(([name, label]) => [schema.findIndex((task) => task.name === name), label]);
+}
+
+function percentOfAny(post, pairs, schema) {
+  return Math.max(...pairs.map(([i, label]) => (i < 0 ? NO : percentOf(schema[i], post.answers[i], label))));
+}
+
 // What the filters ask of answers: for each one that is set, how probable a post has what it asks for.
 function askedOf(wanted, schema) {
   const asked = [];
@@ -60,6 +69,10 @@ function askedOf(wanted, schema) {
     const chosen = wanted[task.name];
     if (chosen) asked.push((post) => percentOf(task, post.answers[i], chosen));
   });
+  if (wanted.any_of) {
+    const pairs = pairsIn(wanted.any_of, schema);
+    asked.push((post) => percentOfAny(post, pairs, schema));
+  }
   const tone = wanted.of_tone;
   if (tone) asked.push((post) => Math.max(...schema.map((task, i) => percentOfTone(task, post.answers[i], tone))));
   return asked;

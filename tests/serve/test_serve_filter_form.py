@@ -8,6 +8,7 @@ from serve_site import Site
 
 WITHOUT_A_FIELD = {
     "bbox": ("-73,18,-72,19", "area -73,18,-72,19"),
+    "meaning": ("calls_for_help", "Calls for help"),
     "not_sure": ("damage", "the model is not sure of damage"),
     "min_urgency": ("0.5", "urgency 0.5 or more"),
     "event": ("storm & flood", "event storm & flood"),

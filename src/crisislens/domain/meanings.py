@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from crisislens.domain.tasks import CALLED, CATEGORY
 
-__all__ = ["MEANINGS", "Meaning", "meaning_of"]
+__all__ = ["MEANINGS", "Answer", "Meaning", "meaning_named", "meaning_of"]
 
 Answer = tuple[str, str]
+"""A question and a label."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ MEANINGS: tuple[Meaning, ...] = (
     _either("warnings", "Warnings and advice", "caution_and_advice", "warning"),
 )
 """All of them, the gravest first."""
+
+
+def meaning_named(name: str) -> Meaning | None:
+    """The meaning of a name; None where there is none."""
+    return next((one for one in MEANINGS if one.name == name), None)
 
 
 def meaning_of(question: str, label: str) -> Meaning | None:

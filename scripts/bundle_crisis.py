@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from crisislens.core.files import atomic_write
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
-from crisislens.domain.tasks import TASKS, Label, Task
+from crisislens.domain.tasks import CALLED, TASKS, Label, Task
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.encoders.e5 import E5Text
 from crisislens.evaluation.abstention import LIKELIER_RIGHT, threshold_for_risk
@@ -50,21 +50,6 @@ _TONES = {
     "medical": "grave",
     "missing_people": "grave",
     "warning": "warm",
-}
-_TITLES = {
-    "request": "Asks for help",
-    "offer": "Offers help",
-    "warning": "Warns",
-    "rescue": "Rescue needed",
-    "medical": "Medical help needed",
-    "water": "Water needed",
-    "food": "Food needed",
-    "shelter": "Shelter needed",
-    "clothing_and_blankets": "Clothing or blankets needed",
-    "missing_people": "People missing or found",
-    "electricity_and_communication": "Power or communication needed",
-    "transport": "Transport needed",
-    "security": "Security needed",
 }
 # reports of people who were saved sound like calls to save them, and ask for nothing
 _WITHIN = {"rescue": "request"}
@@ -95,7 +80,7 @@ def tasks() -> dict[str, Task]:
         for name in HUMANITARIAN_10
     ]
     calls = [
-        Label(name=n, title=_TITLES[n], urgency=_URGENCY.get(n, 1.0), tone=_TONES.get(n, "plain"))  # type: ignore[arg-type]
+        Label(name=n, title=CALLED.title(n), urgency=_URGENCY.get(n, 1.0), tone=_TONES.get(n, "plain"))  # type: ignore[arg-type]
         for n in CALLS
     ]
     return {

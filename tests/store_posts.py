@@ -41,6 +41,7 @@ def answered(
     damage: str = "severe_damage",
     confidence: float = 0.9,
     needs: Sequence[str] = (),
+    category: str = "",
     not_sure: bool = False,
     place: Place | None = None,
     unread: str | None = None,
@@ -53,15 +54,16 @@ def answered(
             label=needs[0] if needs else "water",
             labels=tuple(needs),
             confidence=0.8,
-            probabilities={
-                "water": 0.8 if "water" in needs else 0.2,
-                "food": 0.8 if "food" in needs else 0.1,
-            },
+            probabilities={"water": 0.2, "food": 0.1, **dict.fromkeys(needs, 0.8)},
             abstained=False,
         ),
     }
+    if category:
+        tasks["humanitarian"] = single(category, confidence, "not_humanitarian", abstained=not_sure)
     mentions = ()
     location = None
+    if post.lat is not None and post.lon is not None:
+        location = GeoLocation(lat=post.lat, lon=post.lon, source="post", confidence=1.0)
     if place is not None:
         mentions = (PlaceMention(text="Ponce", start=0, end=5, place=place, confidence=0.9),)
         location = GeoLocation(

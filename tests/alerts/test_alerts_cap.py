@@ -170,7 +170,7 @@ def test_a_feed_is_read_by_a_reader_of_feeds() -> None:
     assert not feed.bozo
     one = feed.entries[0]
     assert one.id == "urn:crisislens:alert:" + "ab" * 16
-    assert one.title == "What is asked for: Rescue – Kathmandu (level 1, open)"
+    assert one.title == "Calls and needs: Rescue needed – Kathmandu (level 1, open)"
     related = [link.href for link in one.links if link.rel == "related"]
     assert related == ["https://lens.example.org/posts/4", "https://lens.example.org/posts/7"]
     assert feedparser.parse(atom_feed([], "https://lens.example.org")).entries == []

@@ -41,7 +41,7 @@ def test_a_mail_links_to_the_alert_and_its_posts(store: Store) -> None:
     assert mail["Message-ID"] == f"<{row.uid}@example.org>"
     assert mail["Auto-Submitted"] == "auto-generated"
     subject = str(email.header.make_header(email.header.decode_header(mail["Subject"])))
-    assert subject == "Alert: What is asked for: Water – Ponce (level 4)"
+    assert subject == "Alert: Calls and needs: Water needed – Ponce (level 4)"
     payload: Any = mail.get_payload(decode=True)
     body = payload.decode().replace("\r\n", "\n")
     [alert] = store.alerts.list()

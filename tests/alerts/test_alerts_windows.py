@@ -104,7 +104,7 @@ def test_episodes_are_what_looking_at_each_window_finds(
 SENTENCES = [
     (
         RESCUE,
-        "What is asked for: Rescue – at least 3 different posts at one place within 30 minutes, "
+        "Calls and needs: Rescue needed – at least 3 different posts at one place within 30 minutes, "
         "none answered",
     ),
     (

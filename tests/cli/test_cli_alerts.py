@@ -58,7 +58,7 @@ def test_from_a_rule_to_its_alerts(run: Command, db: Path) -> None:
     with open_store(str(db)) as store:
         evaluate(store)
     assert "1 2 3 4" in run("list", "--state", "open")
-    assert "thirst: What is asked for: Water" in run("rules")
+    assert "thirst: Calls and needs: Water needed" in run("rules")
     assert "its alerts stay" in run("remove", "thirst")
     assert "1 alerts" in run("list")
 

@@ -37,7 +37,7 @@ def test_a_digest_counts_and_names_its_posts(store: Store) -> None:
     assert found.headline.startswith("Everywhere, last 6 h: 5 informative, ")
     assert "4 water" in found.headline
     water = next(one for one in found.sentences if "water" in one.text)
-    assert water.text == "4 posts say “water”, most of Ponce (4)."
+    assert water.text == "4 posts say “water needed”, most of Ponce (4)."
     assert set(here) <= set(water.post_ids)
     assert water.query == "label=needs%3Awater&since=2026-09-20T06%3A00%3A00"
     assert all(one.post_ids and one.posts for one in found.sentences)
@@ -54,12 +54,54 @@ def test_what_rises_is_said_with_its_figures(store: Store) -> None:
     water = next(one for one in found.sentences if "water" in one.text)
     assert water.rises
     assert re.search(r"Rising: 4\d in the last 6 hours, 1\.\d in as many before\.$", water.text)
-    assert "water (rising)" in found.headline
+    assert "water needed (rising)" in found.headline
     assert "beta-binomial" in found.test
     looked = rising(store, 6, now=NOW)
     assert {(one.place, one.label) for one in looked.found} >= {(PONCE.id, "water"), ("*", "water")}
     assert all(one.post_ids and one.p <= one.bound <= ALPHA for one in looked.found)
     assert (looked.blocks, looked.hours) == (11, 6)
+
+
+CALL = "requests_or_urgent_needs"
+
+
+def test_calls_that_two_questions_find_are_one_sentence(store: Store) -> None:
+    both = ask(store, -30, -25, needs=("request", "water"), category=CALL)
+    ask(store, -20, place=CAGUAS, needs=("request",))
+    ask(store, -10, needs=(), category=CALL)
+    # a second question that says nothing of it
+    ask(store, -5, needs=("warning",))
+    found = digest_of(store, 6, now=NOW)
+    calls = next(one for one in found.sentences if "calls for help" in one.text)
+    made_of = "(“call for help” 3 or “asks for help” 3)"
+    assert calls.text == f"4 posts say “calls for help” {made_of}, most of Ponce (3), Caguas (1)."
+    assert (calls.posts, calls.short) == (4, "4 calls for help")
+    assert calls.query == "meaning=calls_for_help&since=2026-09-20T06%3A00%3A00"
+    assert set(both) <= set(calls.post_ids)
+    assert len(calls.post_ids) == 4
+    assert not any("“asks for help”" in one.text.split("(")[0] for one in found.sentences)
+    # where one question alone finds it, there is no second number
+    warns = next(one for one in found.sentences if "warns" in one.text)
+    assert warns.text == "1 post says “warns”, most of Ponce (1)."
+    assert "warnings" not in found.headline
+    # as grave as the gravest of its answers
+    assert found.headline.endswith(" 5 severe damage, 4 calls for help, 2 water needed, 1 warns")
+    only = digest_of(store, 6, place=CAGUAS.id, now=NOW)
+    assert "1 asks for help" in only.headline
+    text = markdown_digest(found, BASE)
+    assert f"]({BASE}/posts?meaning=calls_for_help&since=" in text
+
+
+def test_of_calls_that_rise_each_question_is_named(store: Store) -> None:
+    past = [-HOUR * hours for hours in reversed(range(6, 78, 4))]
+    ask(store, *past, needs=("request",), category=CALL)
+    heard_when_posted(store)
+    ask(store, *[-50 + i for i in range(40)], needs=("request",), category=CALL)
+    found = digest_of(store, 6, now=NOW)
+    calls = next(one for one in found.sentences if "calls for help" in one.text)
+    assert calls.rises
+    said = r" Rising: “{}” 4\d in the last 6 hours, 1\.\d in as many before\."
+    assert re.search(said.format("call for help") + said.format("asks for help") + "$", calls.text)
 
 
 def test_with_too_little_past_nothing_is_said_to_rise(store: Store) -> None:

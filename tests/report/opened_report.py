@@ -9,6 +9,13 @@ from crisislens.domain.assessment import Assessment
 from crisislens.domain.place import GeoLocation, Place
 
 POSTS = 90
+# files and the clipboard cannot be read back here, so what would go there is caught
+CATCH = """
+window.caught = [];
+URL.createObjectURL = (file) => { file.text().then((text) => window.caught.push(text)); return "#"; };
+const writeText = (text) => { window.copied = text; return Promise.resolve(); };
+Object.defineProperty(navigator, "clipboard", { value: { writeText } });
+"""
 PONCE = Place(id="city:1", name="Ponce", kind="city", country="PR", lat=18.01, lon=-66.61)
 
 

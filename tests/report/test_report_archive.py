@@ -80,12 +80,12 @@ def test_a_card_gives_each_of_several_labels_its_own_probability() -> None:
         assert answer.percent == "95%"
         return [(one.title, one.percent) for one in answer.each]
 
-    assert each(said) == [("Water", "95%"), ("Tents", "60%")]
+    assert each(said) == [("Water", "95%"), ("Perhaps: Tents", "60%")]
     # one label has the one number that stands beside it
     assert each(said.model_copy(update={"labels": ("water",)})) == []
 
 
-def test_several_labels_are_a_list_and_as_sure_as_the_strongest() -> None:
+def test_several_labels_are_a_list_and_each_has_its_percent() -> None:
     task = own_task("need", ["water", "food", "tents"], several=True)
     said = TaskAssessment(
         label="water",
@@ -94,11 +94,19 @@ def test_several_labels_are_a_list_and_as_sure_as_the_strongest() -> None:
         probabilities={"water": 0.9, "food": 0.1, "tents": 0.7},
         abstained=False,
     )
-    archive = Archive([ReportTask(task)], Groups())
-    archive.add(assessment(Post(id="1")).model_copy(update={"tasks": {"need": said}}), fresh=False)
-    [row], _ = unpack(archive.packed(Geography()))
-    assert row["answers"] == [[0, 2], 90]
+
+    def packed(found: TaskAssessment) -> list[Any]:
+        archive = Archive([ReportTask(task)], Groups())
+        archive.add(assessment(Post(id="1")).model_copy(update={"tasks": {"need": found}}), fresh=False)
+        [row], _ = unpack(archive.packed(Geography()))
+        answers: list[Any] = row["answers"]
+        return answers
+
+    assert packed(said) == [[0, 2], [90, 70]]
     assert said.surest == 0.9
+    # one label and none have one number
+    assert packed(said.model_copy(update={"labels": ("tents",)})) == [[2], 70]
+    assert packed(said.model_copy(update={"labels": ()})) == [[], 30]
 
 
 @pytest.mark.parametrize("bounds", [{"most_posts": 20}, {"most_bytes": 4_000}])

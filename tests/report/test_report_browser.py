@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from made_up_posts import crisis, hostile, meta, thumbnails
-from opened_report import POSTS, count, made_up_run, shown
+from opened_report import CATCH, POSTS, count, made_up_run, shown
 from report_questions import played
 from report_views import page_count
 
@@ -20,13 +20,6 @@ from crisislens.report.build import write_report
 
 pytestmark = pytest.mark.browser
 
-# files and the clipboard cannot be read back here, so what would go there is caught
-CATCH = """
-window.caught = [];
-URL.createObjectURL = (file) => { file.text().then((text) => window.caught.push(text)); return "#"; };
-const writeText = (text) => { window.copied = text; return Promise.resolve(); };
-Object.defineProperty(navigator, "clipboard", { value: { writeText } });
-"""
 # a circle is an element of SVG, which has no click() of its own
 CLICK = "dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))"
 

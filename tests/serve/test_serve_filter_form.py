@@ -8,6 +8,7 @@ from serve_site import Site
 
 WITHOUT_A_FIELD = {
     "bbox": ("-73,18,-72,19", "area -73,18,-72,19"),
+    "meaning": ("calls_for_help", "Calls for help"),
     "not_sure": ("damage", "the model is not sure of damage"),
     "min_urgency": ("0.5", "urgency 0.5 or more"),
     "event": ("storm & flood", "event storm & flood"),
@@ -85,7 +86,7 @@ def test_several_answers_are_kept(site: Site) -> None:
     assert sorted(labels) == ["damage:severe_damage", "needs:food", "needs:water"]
     assert {name for name, _ in form.given} == {"label"}
     assert len(form.drops) == 2
-    left = parse_qs(urlsplit(form.drops["Food"]).query)["label"]
+    left = parse_qs(urlsplit(form.drops["Food needed"]).query)["label"]
     assert sorted(left) == ["damage:severe_damage", "needs:water"]
 
 

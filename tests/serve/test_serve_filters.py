@@ -39,6 +39,12 @@ def test_a_label_may_name_its_task_apart() -> None:
     assert FilterQuery({"label": ["water"], "task": "needs"}).filter.labels == (("needs", "water"),)
 
 
+def test_what_several_labels_mean_is_any_of_them() -> None:
+    found = FilterQuery({"meaning": "calls_for_help", "label": ["needs:water"]}).filter
+    assert found.any_label == (("humanitarian", "requests_or_urgent_needs"), ("needs", "request"))
+    assert found.labels == (("needs", "water"),)
+
+
 def test_empty_fields_are_no_fields() -> None:
     """A form sends all of its fields."""
     found = filter_query(q="", source="", label=[""], since="", order="time")
@@ -49,6 +55,7 @@ def test_empty_fields_are_no_fields() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
+        ("meaning", "calls", "expected one of calls_for_help, missing_people, warnings"),
         ("min_urgency", "high", "number"),
         ("min_urgency", "2", "less than or equal to 1"),
         ("min_urgency", "nan", "less than or equal to 1"),

@@ -37,7 +37,7 @@ REVIEWS: list[tuple[str, dict[str, Any], str]] = [
         {"task": "humanitarian", "labels": ["requests_or_urgent_needs"]},
         "expected affected",
     ),
-    ("one of two is none", {"task": "needs", "labels": ["water", STRANGE]}, "expected rescue"),
+    ("one of two is none", {"task": "needs", "labels": ["water", STRANGE]}, "expected request, offer"),
     (
         "a question that is none",
         {"task": STRANGE, "labels": ["water"]},
@@ -107,7 +107,7 @@ def test_reviews_that_can_be(
         (f"label=damage:{STRANGE}", "expected little_or_no_damage"),
         (f"label={STRANGE}:water", "expected informativeness, humanitarian, damage, needs"),
         (f"label={STRANGE}&task=damage", "expected little_or_no_damage"),
-        (f"label=damage:severe_damage&label=needs:{STRANGE}", "expected rescue"),
+        (f"label=damage:severe_damage&label=needs:{STRANGE}", "expected request, offer"),
         (f"not_sure={STRANGE}", "expected informativeness"),
     ],
 )

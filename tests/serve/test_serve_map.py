@@ -60,6 +60,18 @@ def test_points_have_places_and_no_words(fresh: Site) -> None:
     assert fresh.client.get("/map/town.geojson", headers=fresh.key("viewer")).status_code == 404
 
 
+def test_calls_that_two_questions_find_are_one_number_on_the_map(fresh: Site) -> None:
+    call = {"category": "requests_or_urgent_needs", "damage": "little_or_no_damage"}
+    fill_store(fresh.store, new(1), new(2), place=PONCE, needs=["request"], **call)
+    fill_store(fresh.store, new(3), place=PONCE, needs=["request"], damage="little_or_no_damage")
+    # at a point that has no name
+    fill_store(fresh.store, new(4, lat=1.0, lon=2.0), needs=["request"], **call)
+    page = fresh.client.get("/map?hours=8784", headers=fresh.person("ann").headers).text
+    named, point = (row for row in page.split("<tr>") if "<bdi>Ponce" in row or "<bdi>1.00, 2.00" in row)
+    assert "<td>Calls for help 3</td>" in named
+    assert "<td>Calls for help 1</td>" in point
+
+
 def test_another_base_map_and_the_town_of_the_demo(tmp_path: Path) -> None:
     tiles = tmp_path / "mine.pmtiles"
     tiles.write_bytes(b"PMTiles\x03 and the rest")

@@ -310,7 +310,10 @@ def test_several_answers_where_several_may_hold(fresh: Site) -> None:
         form = {"choice": "needs=these", "several": list(labels)}
         return fresh.client.post(f"/queue/{number}/review", data=form, headers={**ann.headers, **HTMX})
 
-    assert "You said: Water, Food." in these("needs=water", "needs=food", "damage=mild_damage").text
+    assert (
+        "You said: Water needed, Food needed."
+        in these("needs=water", "needs=food", "damage=mild_damage").text
+    )
     [review] = fresh.store.posts.get(number).reviews
     assert (review.task, review.labels) == ("needs", ("water", "food"))
     assert "You said: none of these." in these().text

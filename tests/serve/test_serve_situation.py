@@ -8,6 +8,7 @@ import pytest
 from serve_site import Site
 
 from crisislens.serve.pages.overview import WINDOWS
+from store_posts import fill, new
 
 DIGEST = "/v1/digest?"
 STEPS = re.compile(r'<span class="steps">(.*?)</span>', re.DOTALL)
@@ -103,3 +104,39 @@ def test_the_steps_come_with_the_part_that_they_belong_to(site: Site) -> None:
     assert "Now" not in now[1]
     # and nowhere else, where they would stay as they were
     assert len(STEPS.findall(page(site, "/?hours=6&at=-28"))) == 1
+
+
+def test_calls_that_two_questions_find_are_one_number_with_its_posts(fresh: Site) -> None:
+    """Posts of all pages: the sentence, the panel, the list behind it, its export, and the API."""
+    call, now = "requests_or_urgent_needs", datetime.now(UTC)
+    at = [new(name, created_at=now) for name in ("both", "asks", "calls", "other", "unsure")]
+    fill(fresh.store, at[0], needs=["request"], category=call)
+    fill(fresh.store, at[1], needs=["request"])
+    fill(fresh.store, at[2], category=call)
+    fill(fresh.store, at[3], needs=["water"])
+    fill(fresh.store, at[4], category=call, not_sure=True)
+    text = page(fresh, "/?hours=6")
+    assert "3 posts say “calls for help” (“call for help” 2 or “asks for help” 2)" in text
+    panel = text.split('id="panel-together"')[1].split("</section>")[0]
+    [row] = re.findall(r'<a href="(/posts\?[^"]*)">(.*?)</a>.*?<td class="n">(\d+)</td>', panel, re.DOTALL)
+    assert row[1:] == ("Calls for help", "3")
+    # the answers behind it have panels of their own, by what people read
+    assert "Asks for help" in text.split('id="panel-needs"')[1]
+    assert page(fresh, row[0]).count('<li class="card item"') == 3
+    head = fresh.key("viewer")
+    query = row[0].partition("?")[2]
+    export = fresh.client.get(f"/v1/export.csv?{query}", headers=head).text
+    assert sorted(line.split(",")[2] for line in export.splitlines()[1:]) == ["asks", "both", "calls"]
+    situation = fresh.client.get("/v1/situation?hours=6", headers=head).json()
+    assert situation["meanings"] == [{"meaning": "calls_for_help", "posts": 3}]
+    listed = fresh.client.get("/v1/posts?meaning=calls_for_help", headers=head).json()
+    assert {post["external_id"] for post in listed["posts"]} == {"both", "asks", "calls"}
+    refused = fresh.client.get("/v1/posts?meaning=nothing", headers=head)
+    assert refused.status_code == 422
+
+
+def test_without_two_answers_there_is_no_such_panel(fresh: Site) -> None:
+    fill(fresh.store, new("one", created_at=datetime.now(UTC)), needs=["request"])
+    text = page(fresh, "/?hours=6")
+    assert 'id="panel-together"' not in text
+    assert "1 post says “asks for help”" in text

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crisislens.domain.meanings import meaning_of
 from crisislens.domain.place import Place
 from crisislens.store import Store
 from crisislens.store.records import PostFilter, PostRow
@@ -22,7 +23,8 @@ one_post = st.fixed_dictionaries(
     {
         "hour": st.integers(0, 24 * DAYS - 1),
         "place": st.sampled_from([None, "ponce", "far"]),
-        "needs": st.lists(st.sampled_from(["water", "food"]), unique=True),
+        "needs": st.lists(st.sampled_from(["water", "request", "warning"]), unique=True),
+        "category": st.sampled_from(["", "requests_or_urgent_needs", "caution_and_advice"]),
         "not_sure": st.booleans(),
         "unread": st.sampled_from([None, "no model reads this"]),
     }
@@ -37,6 +39,12 @@ def labels_of(row: PostRow) -> list[tuple[str, str]]:
         sure = () if answer.abstained else answer.labels
         said += [(task, label) for label in sure or ("",)]
     return said
+
+
+def meanings_of(row: PostRow) -> set[str]:
+    """What the labels of a post mean, each once."""
+    found = (meaning_of(*said) for said in labels_of(row))
+    return {meaning.name for meaning in found if meaning is not None}
 
 
 def test_counts_are_what_adding_up_gives(store: Store) -> None:
@@ -78,7 +86,7 @@ def answer_all(store: Store, said: dict[str, dict[str, Any]]) -> None:
     found = []
     for job in jobs:
         post = said[job.post.id]
-        answer = {"needs": post["needs"], "not_sure": post["not_sure"], "unread": post["unread"]}
+        answer = {name: post[name] for name in ("needs", "category", "not_sure", "unread")}
         found.append(done(job, place=PLACES[post["place"]], **answer))
     assert store.queue.finish("w", found) == len(jobs)
 
@@ -89,11 +97,15 @@ def agree(store: Store, rows: list[PostRow], start: Any, end: Any) -> None:
     assert counts.posts == len(rows)
     labels = Counter(said for row in rows for said in labels_of(row))
     assert {(c.task, c.label): c.posts for c in counts.labels} == labels
+    meant = Counter(meaning for row in rows for meaning in meanings_of(row))
+    assert {c.meaning: c.posts for c in counts.meanings} == meant
     by_place = Counter(row.place for row in rows if row.place)
     assert {place.place: place.posts for place in counts.places} == by_place
     for place in counts.places:
         mine = Counter(said for row in rows if row.place == place.place for said in labels_of(row))
         assert {(c.task, c.label): c.posts for c in place.labels} == mine
+        here = [meaning for row in rows if row.place == place.place for meaning in meanings_of(row)]
+        assert {c.meaning: c.posts for c in place.meanings} == Counter(here)
     hours = Counter((row.at.replace(minute=0), "", "") for row in rows)
     hours.update((row.at.replace(minute=0), *said) for row in rows for said in labels_of(row))
     assert {(h.hour, h.task, h.label): h.posts for h in counts.hours} == hours
@@ -109,7 +121,8 @@ def agree(store: Store, rows: list[PostRow], start: Any, end: Any) -> None:
         those = [row for row in rows if row.at.date() == date]
         assert day.unread == sum(row.unread is not None for row in those)
         assert day.languages == {"en": len(those)}
-        assert all(sum(bins) >= len(those) for bins in day.confidence.values())
+        for task, bins in day.confidence.items():
+            assert sum(bins) >= sum(task in row.answers for row in those)
 
 
 def test_a_post_is_counted_and_taken_off_alike() -> None:

@@ -58,6 +58,14 @@ FILTERS: list[tuple[PostFilter, Test]] = [
         PostFilter(labels=(("needs", "water"), ("needs", "food"))),
         lambda r: _has(r, "needs", "water") and _has(r, "needs", "food"),
     ),
+    (
+        PostFilter(any_label=(SURE, ("needs", "water"))),
+        lambda r: _has(r, *SURE) or _has(r, "needs", "water"),
+    ),
+    (
+        PostFilter(labels=(("needs", "food"),), any_label=(SURE, ("needs", "water"))),
+        lambda r: _has(r, "needs", "food") and (_has(r, *SURE) or _has(r, "needs", "water")),
+    ),
     (PostFilter(not_sure="damage"), lambda r: "damage" in r.answers and r.answers["damage"].abstained),
     (PostFilter(min_urgency=0.5), lambda r: r.urgency is not None and r.urgency >= 0.5),
     (PostFilter(min_urgency=0.5, labels=(SURE,)), lambda r: (r.urgency or 0) >= 0.5 and _has(r, *SURE)),

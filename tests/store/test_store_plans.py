@@ -30,6 +30,9 @@ PLANS = [
     (PostFilter(order="uncertainty", labels=(SEVERE,)), "ix_answer_uncertainty"),
     (PostFilter(order="time", labels=(SEVERE,)), "ix_answer_at"),
     (PostFilter(order="urgency", labels=(SEVERE, ("needs", "water")), **QUEUE), "ix_answer_urgency"),
+    # of labels that mean nearly the same the posts are walked, and each is looked up
+    (PostFilter(order="urgency", any_label=(SEVERE, ("needs", "water"))), "ix_post_urgency"),
+    (PostFilter(order="time", any_label=(SEVERE, ("needs", "water"))), "ix_post_at"),
     (PostFilter(order="time", place="city:1"), "ix_post_place"),
     (PostFilter(order="urgency", place="city:1"), "ix_post_place_urgency"),
     (PostFilter(order="time", source="api"), "ix_post_source"),
@@ -145,6 +148,7 @@ def test_what_is_answered_is_not_looked_for_among_what_waits(many: Connection) -
         {"assessed": True},
         {"not_sure": "damage"},
         {"labels": (SEVERE,)},
+        {"any_label": (SEVERE,)},
         {"states": ("done",)},
     ]
     for more in answered:

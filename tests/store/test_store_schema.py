@@ -2,19 +2,22 @@
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
 
 from crisislens.core.errors import MissingExtraError, StoreError
+from crisislens.domain.meanings import MEANINGS
 from crisislens.store import Store, open_store
 from crisislens.store import engines as engines_module
 from crisislens.store.engines import engine_for, parsed_url, sqlite_module
 from crisislens.store.records import PostFilter
 from crisislens.store.schema import check_version, downgrade, drift, head, upgrade, version
+from crisislens.store.tallies import MEANT
 from crisislens.store.upkeep import check
-from store_posts import MODEL, fill, new
+from store_posts import MODEL, PONCE, fill, new
 
 
 @pytest.fixture
@@ -90,6 +93,34 @@ def test_reviews_name_a_model_only_where_it_was_asked(opened: object, address: s
         (second, "needs", None),
         (second, "", MODEL),
     ]
+
+
+def test_posts_from_before_meanings_were_counted_are_counted(opened: object, address: str) -> None:
+    store: Store = opened()  # type: ignore[operator]
+    call = {"category": "requests_or_urgent_needs"}
+    fill(store, new(1), new(2), needs=["request", "warning"], place=PONCE, **call)
+    fill(store, new(3), needs=["missing_people"])
+    fill(store, new(4), not_sure=True, **call)
+    store.close()
+    engine = engine_for(parsed_url(address), write=True, connections=1)
+    count = text("SELECT label, sum(posts) FROM tally WHERE task = :meant AND place = '*' GROUP BY label")
+    count = count.bindparams(meant=MEANT)
+    with engine.begin() as older:
+        downgrade(older, "0009")
+        assert older.execute(count).all() == []
+        upgrade(older)
+        found = {label: int(posts) for label, posts in older.execute(count)}
+    engine.dispose()
+    assert found == {"calls_for_help": 2, "warnings": 2, "missing_people": 1}
+    again: Store = opened()  # type: ignore[operator]
+    assert check(again) == []
+
+
+def test_the_newest_migration_counts_what_is_declared() -> None:
+    """Who declares another meaning writes a migration, or stores that are there count it from now on only."""
+    step = import_module("crisislens.store.migrations.versions.0010_labels_that_mean_the_same")
+    declared = {answer: meaning.name for meaning in MEANINGS for answer in meaning.answers}
+    assert declared == step.MEANT
 
 
 def test_drift_is_seen(connection: Connection) -> None:

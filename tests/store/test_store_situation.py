@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from crisislens.core.errors import InputError, NotFoundError
 from crisislens.data.duplicates import SIGNATURE_LENGTH
+from crisislens.domain.meanings import meaning_of
 from crisislens.domain.place import Place
 from crisislens.store import Store
 from crisislens.store.records import PostFilter
@@ -44,6 +45,38 @@ def test_the_situation_by_label_place_and_hour(store: Store) -> None:
     assert water == [(10, 1), (11, 1), (12, 1)]
     on_map = store.statistics.places(WHEN, WHEN + timedelta(hours=5))
     assert [(p.name, p.posts) for p in on_map] == [("Ponce", 2), ("Manila", 1)]
+    assert check(store) == []
+
+
+CALL = "requests_or_urgent_needs"
+
+
+def meant(store: Store, **more: object) -> dict[str, int]:
+    counts = store.statistics.counts(WHEN, WHEN + timedelta(hours=3), **more)  # type: ignore[arg-type]
+    return {c.meaning: c.posts for c in counts.meanings}
+
+
+def test_labels_that_mean_the_same_count_a_post_once(store: Store) -> None:
+    at = [new(i, created_at=WHEN) for i in range(6)]
+    both = fill(store, *at[:2], place=PONCE, needs=["request", "water"], category=CALL)
+    fill(store, at[2], place=MANILA, needs=["request"])
+    fill(store, at[3], category=CALL)
+    # a leaning is no label
+    fill(store, at[4], category=CALL, not_sure=True)
+    fill(store, at[5], needs=["missing_people", "warning"])
+    assert meant(store) == {"calls_for_help": 4, "missing_people": 1, "warnings": 1}
+    assert meant(store, place=PONCE.id) == {"calls_for_help": 2}
+    counts = store.statistics.counts(WHEN, WHEN + timedelta(hours=3))
+    assert {p.name: [(m.meaning, m.posts) for m in p.meanings] for p in counts.places} == {
+        "Ponce": [("calls_for_help", 2)],
+        "Manila": [("calls_for_help", 1)],
+    }
+    # what is counted beside the labels is none of them
+    assert not any(":" in c.task for p in counts.places for c in p.labels)
+    found = store.posts.find(PostFilter(any_label=meaning_of("needs", "request").answers))  # type: ignore[union-attr]
+    assert len(found.rows) == 4
+    store.erasure.posts(both, actor="cli")
+    assert meant(store)["calls_for_help"] == 2
     assert check(store) == []
 
 

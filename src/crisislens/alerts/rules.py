@@ -28,7 +28,7 @@ def what_is_counted(spec: RuleSpec) -> str:
     """What a post must say, as a person reads it.
 
     >>> what_is_counted(RuleSpec(task="needs", label="rescue", least=1, window_min=5))
-    'What is asked for: Rescue'
+    'Calls and needs: Rescue needed'
     """
     task = asked_tasks().get(spec.task)
     heading = task.heading if task is not None else spec.task

@@ -1,14 +1,14 @@
 """What the default bundle is asked, by question, and answers as people read them."""
 
-from crisislens.domain.tasks import ASKED, CATEGORY, NEEDED, TASKS, Task, readable
+from crisislens.domain.tasks import ASKED, CALLED, CATEGORY, TASKS, Task, readable
 
 __all__ = ["asked_tasks", "shipped_answers", "usual_title"]
 
 
 def asked_tasks() -> dict[str, Task]:
-    """By question, what the default bundle is asked, and what people need."""
+    """By question, what the default bundle is asked."""
     # the category takes the place of the coarser one in `ASKED`, which has the same question
-    return {task.question: task for task in (*ASKED, CATEGORY, NEEDED)}
+    return {task.question: task for task in (*ASKED, CATEGORY, CALLED)}
 
 
 def shipped_answers(question: str) -> tuple[str, ...]:

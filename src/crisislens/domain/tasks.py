@@ -26,6 +26,7 @@ from crisislens.domain.task import Label, Task, Tone, own_task, readable
 
 __all__ = [
     "ASKED",
+    "CALLED",
     "CATEGORY",
     "MARKED",
     "NEEDED",
@@ -174,6 +175,40 @@ _add(
 )
 _add(
     Task(
+        # as `crisis-multilingual` and `crisis-open` ask; they order posts by weights of their own
+        name="calls_and_needs",
+        question="needs",
+        topic="Calls and needs",
+        phrase="needs",
+        share=0.85,
+        several=True,
+        labels=(
+            Label(name="request", title="Asks for help", tone="grave", urgency=1.0),
+            Label(name="offer", title="Offers help"),
+            Label(name="warning", title="Warns", tone="warm", urgency=0.3),
+            # reports of people who were saved sound like calls to save them, and ask for nothing
+            Label(name="rescue", title="Rescue needed", tone="grave", urgency=1.0, within="request"),
+            Label(name="medical", title="Medical help needed", tone="grave", urgency=1.0),
+            Label(name="water", title="Water needed", tone="grave", urgency=0.9),
+            Label(name="food", title="Food needed", tone="grave", urgency=0.9),
+            Label(name="shelter", title="Shelter needed", tone="grave", urgency=0.8),
+            Label(
+                name="clothing_and_blankets", title="Clothing or blankets needed", tone="grave", urgency=0.7
+            ),
+            Label(name="missing_people", title="People missing or found", tone="grave", urgency=0.5),
+            Label(
+                name="electricity_and_communication",
+                title="Power or communication needed",
+                tone="grave",
+                urgency=0.6,
+            ),
+            Label(name="transport", title="Transport needed", tone="grave", urgency=0.7),
+            Label(name="security", title="Security needed", tone="grave", urgency=0.8),
+        ),
+    )
+)
+_add(
+    Task(
         name="damage_severity",
         question="damage",
         topic="Damage severity",
@@ -197,8 +232,10 @@ ASKED: tuple[Task, ...] = (
 """What `crisis-compact` is asked of every post, in the order of the report."""
 CATEGORY: Task = TASKS["humanitarian_10"]
 """The task by which the default bundle divides posts: what they tell or ask for."""
+CALLED: Task = TASKS["calls_and_needs"]
+"""What the default bundle is asked beside it: who calls, offers and warns, and what is needed."""
 NEEDED: Task = TASKS["needs"]
-"""The task of what people ask for and offer; several of its labels may hold."""
+"""The needs alone; several of its labels may hold."""
 MARKED: Task = TASKS["humanitarian_b2"]
 """The task whose labels people choose from when they mark evidence, unless they bring their own."""
 SETTINGS: dict[str, Task] = {setting: task for task in TASKS.values() for setting in task.settings}

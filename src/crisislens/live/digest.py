@@ -2,19 +2,19 @@
 say so; a sentence without a post is left out.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
 
-from crisislens.domain.asked import asked_tasks
-from crisislens.domain.tasks import Label, Task
 from crisislens.live.bursts import TEST
 from crisislens.live.rising import Risen, Rising, rising
+from crisislens.live.told import Told, told_of
 from crisislens.report.display import number
 from crisislens.store import Store
-from crisislens.store.records import Counts, PostFilter
+from crisislens.store.records import Counts, PlaceCount, PostFilter
 from crisislens.store.tallies import EVERYWHERE
 
 __all__ = ["Digest", "Sentence", "digest_of", "sentences_of"]
@@ -91,7 +91,8 @@ def sentences_of(
     *,
     past: bool = False,
 ) -> list[Sentence]:
-    """What is worth reading, and then one sentence a label that calls for somebody, the gravest first.
+    """What is worth reading, and then one sentence a label that calls for somebody, the gravest first; one of
+    labels that mean nearly the same, in which each post counts once.
 
     Arguments:
         store: Where the posts are.
@@ -106,23 +107,13 @@ def sentences_of(
     since = counts.since
     ends = until if past else None
     risen = {(one.task, one.label): one for one in (looked.found if looked else ()) if _is_of(one, place)}
-    told: list[tuple[bool, float, int, Task, Label]] = []
-    tasks = asked_tasks()
-    for count in counts.labels:
-        task = tasks.get(count.task)
-        if task is None or not count.label or count.posts == 0:
-            continue
-        label = task.label(count.label)
-        if label.tone in ("grave", "warm") or (task.gate and not label.nothing):
-            told.append((task.gate, label.urgency, count.posts, task, label))
-    told.sort(key=lambda row: (not row[0], -row[1], -row[2]))
     found = []
-    for _, _, posts, task, label in told[: _SENTENCES + 1]:
-        one = _sentence(store, counts, since, ends, place, task, label, posts)
-        burst = risen.get((task.question, label.name))
+    for said in told_of(counts.labels, counts.meanings)[: _SENTENCES + 1]:
+        one = _sentence(store, counts, since, ends, place, said)
         # nothing is claimed that no post is shown for
         if one.post_ids:
-            found.append(one if burst is None or looked is None else _rises(one, burst, looked.hours))
+            bursts = [risen[answer] for answer in said.answers if answer in risen]
+            found.append(_rises(one, said, bursts, looked.hours) if bursts and looked is not None else one)
     return found
 
 
@@ -136,43 +127,53 @@ def _sentence(
     since: datetime,
     until: datetime | None,
     place: str | None,
-    task: Task,
-    label: Label,
-    posts: int,
+    said: Told,
 ) -> Sentence:
-    pair = (task.question, label.name)
+    which: Mapping[str, Any] = {"any_label": said.answers} if said.meaning else {"labels": said.answers}
     wanted = PostFilter(
-        labels=(pair,), since=since, until=until, place=place, order="urgency", folded=True, limit=_NAMED
+        **which, since=since, until=until, place=place, order="urgency", folded=True, limit=_NAMED
     )
     ids = [row.id for row in store.posts.find(wanted).rows]
-    few = "post says" if posts == 1 else "posts say"
-    words = label.words.lower()
-    text = f"{number(posts)} {few} “{words}”{_where(counts, pair, place)}."
-    asked = {"label": f"{task.question}:{label.name}", "since": _short(since), "place": place}
+    few = "post says" if said.posts == 1 else "posts say"
+    words = said.words.lower()
+    parts = f" ({said.parts})" if said.parts else ""
+    text = f"{number(said.posts)} {few} “{words}”{parts}{_where(counts, said, place)}."
+    asked = {**said.filters, "since": _short(since), "place": place}
     asked |= {} if until is None else {"until": _short(until)}
     return Sentence(
-        text=text, short=f"{number(posts)} {words}", posts=posts, post_ids=ids, query=_query(asked)
+        text=text, short=f"{number(said.posts)} {words}", posts=said.posts, post_ids=ids, query=_query(asked)
     )
 
 
-def _rises(one: Sentence, burst: Risen, hours: int) -> Sentence:
-    usual = f"{burst.usual:.1f}" if burst.usual < 10 else number(round(burst.usual))
+def _rises(one: Sentence, said: Told, bursts: Sequence[Risen], hours: int) -> Sentence:
+    """The sentence with what rises of it; where it is made of several answers, each is named."""
     span = "1 hour" if hours == 1 else f"{hours} hours"
-    more = f" Rising: {number(burst.now)} in the last {span}, {usual} in as many before."
+    more = ""
+    for burst in bursts:
+        usual = f"{burst.usual:.1f}" if burst.usual < 10 else number(round(burst.usual))
+        which = f"“{burst.title.lower()}” " if said.meaning else ""
+        more += f" Rising: {which}{number(burst.now)} in the last {span}, {usual} in as many before."
     return one.model_copy(update={"text": one.text + more, "rises": True})
 
 
-def _where(counts: Counts, pair: tuple[str, str], place: str | None) -> str:
+def _where(counts: Counts, said: Told, place: str | None) -> str:
     if place is not None:
         return ""
     rows = []
     for each in counts.places:
-        here = sum(count.posts for count in each.labels if (count.task, count.label) == pair)
+        here = _at(each, said)
         if here:
             rows.append((here, each.name or each.place))
     rows.sort(key=lambda row: (-row[0], row[1]))
     names = ", ".join(f"{name} ({number(here)})" for here, name in rows[:_PLACES_NAMED])
     return f", most of {names}" if names else ""
+
+
+def _at(place: PlaceCount, said: Told) -> int:
+    """How many posts of a place say it."""
+    if said.meaning is not None:
+        return sum(count.posts for count in place.meanings if count.meaning == said.meaning.name)
+    return sum(count.posts for count in place.labels if (count.task, count.label) in said.answers)
 
 
 def _name(counts: Counts, place: str | None) -> str | None:

@@ -45,7 +45,7 @@ from crisislens.report.overview import (
 from crisislens.report.page import asset, digest, environment, policy, script, style
 from crisislens.report.selection import Selection
 from crisislens.report.summary import Counted, Summary, summarize
-from crisislens.report.tally import NONE, NOT_SURE, Tally, lane_of, only_relevance
+from crisislens.report.tally import NONE, NOT_SURE, PERHAPS_BELOW, Tally, lane_of, only_relevance
 from crisislens.report.unread import Unread
 from crisislens.report.worldmap import WorldMap, draw_map, hot_frames
 from crisislens.runs.files import writing
@@ -194,7 +194,8 @@ class ReportSink:
             "evidence": list(dict.fromkeys(chain.from_iterable(task.thresholds for task in meta.tasks))),
             "post_files": [name for name in meta.files if name.startswith("assessments")] or meta.files[:1],
             "not_sure": NOT_SURE,
-            "none": NONE,
+            # `none` means something else in a template
+            "none_of_them": NONE,
         }
 
     def _map_data(self, drawn: WorldMap) -> str:
@@ -250,7 +251,9 @@ def write_report(
 
 
 def _schema(meta: ReportMeta) -> str:
-    """The questions, for the script: names, titles and tones. A `<` would end the element that holds it."""
+    """The questions, for the script: names, titles, tones, and below how many percent a label is said with
+    "perhaps". A `<` would end the element that holds it.
+    """
     tasks: list[Mapping[str, object]] = []
     for task in meta.tasks:
         labels = [[label.name, label.words, lane_of(label)] for label in task.task.labels]
@@ -260,6 +263,7 @@ def _schema(meta: ReportMeta) -> str:
                 "title": task.title,
                 "several": task.task.several,
                 "relevance": only_relevance(task.task),
+                "perhaps_below": PERHAPS_BELOW if task.task.several else 0,
                 "labels": labels,
             }
         )

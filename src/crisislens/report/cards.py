@@ -16,7 +16,7 @@ from crisislens.report.named import Named, named_of, relation_texts
 from crisislens.report.naming import BY_TEXT, Naming
 from crisislens.report.rationale_view import RationaleView, Segment, marked_text, rationale_view, segments
 from crisislens.report.selection import Listed
-from crisislens.report.tally import NONE, NOT_SURE, answers_of, gravest
+from crisislens.report.tally import NONE, NOT_SURE, answers_of, gravest, hedged, is_perhaps
 
 __all__ = ["AnswerLabel", "CardMaker", "PostCard", "Probability", "TaskAnswer"]
 
@@ -45,11 +45,14 @@ class Probability:
 
 @dataclass(frozen=True)
 class AnswerLabel:
-    """One of several labels that hold: its title, tone and probability in words."""
+    """One of several labels that hold: its title, tone and probability in words, and whether it holds only
+    perhaps, which its title says too.
+    """
 
     title: str
     tone: str
     percent: str
+    perhaps: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ class TaskAnswer:
 
     `each` are the labels of a set of two or more, each with its own probability; the bar is the surest's.
 
-    `values` and `confidence` are what the filters compare; `threshold` is where "not sure" ends, in [0, 100],
-    None where it is not known.
+    `values` are the labels by their names; `perhaps` is whether the one label holds only perhaps, which
+    `label` says too; `threshold` is where "not sure" ends, in [0, 100], None where it is not known.
     """
 
     task: str
@@ -73,6 +76,7 @@ class TaskAnswer:
     reason: str
     probabilities: tuple[Probability, ...]
     each: tuple[AnswerLabel, ...] = ()
+    perhaps: bool = False
 
 
 @dataclass(frozen=True)
@@ -224,7 +228,7 @@ class CardMaker:
             task=task.name,
             title=task.title,
             values=labels,
-            label=_answer_words(task, labels),
+            label=_answer_words(task, found, labels),
             tone="unsure" if found.abstained else gravest(task.task, labels),
             confidence=sure,
             # how sure a model is of a language that it cannot read means nothing
@@ -233,6 +237,7 @@ class CardMaker:
             reason=found.reason or "",
             probabilities=_probabilities(task, found),
             each=_each(task, found, labels) if len(labels) > 1 else (),
+            perhaps=len(labels) == 1 and is_perhaps(task.task, found, labels[0]),
         )
 
 
@@ -241,22 +246,23 @@ def _sure(p: float) -> str:
     return percent(min(p, _NEARLY_ONE))
 
 
-def _answer_words(task: ReportTask, labels: tuple[str, ...]) -> str:
+def _answer_words(task: ReportTask, found: TaskAssessment, labels: tuple[str, ...]) -> str:
     """What a card says for a task: its labels, or that it is not sure, or that none holds."""
     if labels == (NOT_SURE,):
         return f"{task.title}: not sure"
     if labels == (NONE,):
         return f"{task.title}: none"
-    return ", ".join(task.label(name) for name in labels)
+    return ", ".join(hedged(task.label(name), is_perhaps(task.task, found, name)) for name in labels)
 
 
 def _each(task: ReportTask, found: TaskAssessment, labels: tuple[str, ...]) -> tuple[AnswerLabel, ...]:
     """The labels of a set, the surest first: one number for all would be said of the weakest, too."""
-    order = sorted(labels, key=lambda name: -found.probabilities[name])
-    return tuple(
-        AnswerLabel(task.label(name), gravest(task.task, (name,)), _sure(found.probabilities[name]))
-        for name in order
-    )
+    each = []
+    for name in sorted(labels, key=lambda name: -found.probabilities[name]):
+        perhaps = is_perhaps(task.task, found, name)
+        title, tone = hedged(task.label(name), perhaps), gravest(task.task, (name,))
+        each.append(AnswerLabel(title, tone, _sure(found.probabilities[name]), perhaps))
+    return tuple(each)
 
 
 def _shared_reason(answers: tuple[TaskAnswer, ...]) -> str:

@@ -11,10 +11,12 @@ from datetime import datetime
 from hashlib import blake2b
 
 from crisislens.domain.assessment import Assessment
+from crisislens.domain.meanings import Meaning
 from crisislens.domain.tasks import Task
 from crisislens.report.display import moment, number, utc
 from crisislens.report.groups import Groups
 from crisislens.report.lines import Best
+from crisislens.report.meant import meanings_in
 from crisislens.report.model import ReportTask
 from crisislens.report.naming import BY_TEXT, Naming
 from crisislens.report.tally import answers_of, lane_of, only_relevance
@@ -23,6 +25,10 @@ __all__ = ["Changes", "Earlier", "Moved"]
 
 _KEPT = 10
 _DIGEST_BYTES = 8
+# in the place of a question, where posts with any of several answers are counted
+_MEANT = ""
+
+Said = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -32,28 +38,31 @@ class Earlier:
     Attributes:
         name: What a person calls it, such as the name of its folder.
         posts: From the digest of a post's id to the digest of the labels that were said of it.
-        labels: Posts by question and label.
+        labels: Posts by question and label, and by the name of what several labels mean, without a question.
     """
 
     name: str
     posts: dict[bytes, bytes]
-    labels: Counter[tuple[str, str]]
+    labels: Counter[Said]
 
     @classmethod
     def of(cls, name: str, assessments: Iterable[Assessment], tasks: Sequence[Task]) -> "Earlier":
         """What is kept of a run."""
         posts: dict[bytes, bytes] = {}
-        labels: Counter[tuple[str, str]] = Counter()
+        labels: Counter[Said] = Counter()
+        meanings = meanings_in(tasks)
         for assessment in assessments:
             said = _said(assessment, tasks)
             posts[_digest(assessment.post.id)] = _digest(repr(said))
-            labels.update(said)
+            labels.update(said + _meant(said, meanings))
         return cls(name, posts, labels)
 
 
 @dataclass(frozen=True)
 class Moved:
-    """One label whose number of posts changed: its title, tone, and the posts now and then."""
+    """One label whose number of posts changed: its title, tone, and the posts now and then. `parts` are the
+    labels that mean nearly the same, where it counts the posts with any of them.
+    """
 
     title: str
     tone: str
@@ -61,6 +70,12 @@ class Moved:
     then: int
     task: str
     label: str
+    parts: tuple["Moved", ...] = ()
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether there are more posts or fewer."""
+        return self.now != self.then
 
     @property
     def change(self) -> str:
@@ -69,7 +84,7 @@ class Moved:
         >>> Moved("Water", "grave", 12, 5, "needs", "water").change
         '+7'
         """
-        return f"{self.now - self.then:+,}".replace("-", "−")
+        return f"{self.now - self.then:+,}".replace("-", "−") if self.has_moved else "±0"
 
 
 @dataclass
@@ -98,11 +113,12 @@ class Changes:
     undated: int = 0
     judged_anew: int = 0
     kept: int = 0
-    _now: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _new: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _now: Counter[Said] = field(default_factory=Counter)
+    _new: Counter[Said] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._plain = [task.task for task in self.tasks]
+        self._meanings = meanings_in(self._plain)
         self.best = Best(self._plain, self.groups, size=_KEPT, naming=self.naming)
 
     @property
@@ -124,11 +140,12 @@ class Changes:
         if not self.asked:
             return
         said = _said(assessment, self._plain)
-        self._now.update(said)
+        counted = said + _meant(said, self._meanings)
+        self._now.update(counted)
         self.undated += self.since is not None and assessment.post.created_at is None
         if fresh:
             self.fresh += 1
-            self._new.update(said)
+            self._new.update(counted)
             self.best.add(assessment, position)
         if self.earlier is not None:
             before = self.earlier.posts.get(_digest(assessment.post.id))
@@ -141,17 +158,31 @@ class Changes:
         return max(0, len(self.earlier.posts) - self.kept) if self.earlier else 0
 
     def moved(self) -> list[Moved]:
-        """The labels with something to act on that changed, the gravest and largest changes first."""
-        found = []
+        """The labels with something to act on that changed, the gravest and largest changes first; labels
+        that mean nearly the same as one.
+        """
+        each: dict[Said, Moved] = {}
         for task in self._plain:
             for label in task.labels:
-                key = (task.question, label.name)
-                now = self._now[key]
-                then = self.earlier.labels[key] if self.earlier else now - self._new[key]
-                if now != then and not (label.nothing or only_relevance(task)):
-                    found.append(Moved(label.words, lane_of(label), now, then, *key))
+                if not (label.nothing or only_relevance(task)):
+                    said = (task.question, label.name)
+                    each[said] = Moved(label.words, lane_of(label), *self._counts(said), *said)
+        whole: dict[Said, Moved] = {}
+        for meaning in self._meanings:
+            parts = tuple(each[said] for said in meaning.answers if each[said].now or each[said].then)
+            if len(parts) > 1 and any(part.has_moved for part in parts):
+                key = (_MEANT, meaning.name)
+                one = Moved(meaning.title, parts[0].tone, *self._counts(key), *key, parts)
+                whole |= dict.fromkeys(meaning.answers, one)
+        found = dict.fromkeys(whole.get(said, one) for said, one in each.items())
         order = {"grave": 0, "warm": 1, "calm": 2, "plain": 3}
-        return sorted(found, key=lambda m: (order[m.tone], -abs(m.now - m.then)))
+        moved = [one for one in found if one.has_moved or one.parts]
+        return sorted(moved, key=lambda m: (order[m.tone], -abs(m.now - m.then)))
+
+    def _counts(self, said: Said) -> tuple[int, int]:
+        """Posts now and then."""
+        now = self._now[said]
+        return now, self.earlier.labels[said] if self.earlier else now - self._new[said]
 
     @property
     def against(self) -> str:
@@ -164,7 +195,12 @@ class Changes:
         return " and ".join(parts)
 
 
-def _said(assessment: Assessment, tasks: Sequence[Task]) -> list[tuple[str, str]]:
+def _meant(said: Sequence[Said], meanings: Sequence[Meaning]) -> list[Said]:
+    """What is said of a post in answer to any question."""
+    return [(_MEANT, meaning.name) for meaning in meanings if meaning.among(said)]
+
+
+def _said(assessment: Assessment, tasks: Sequence[Task]) -> list[Said]:
     """Question and label of everything that is said of a post."""
     return [
         (task.question, name)

@@ -9,7 +9,8 @@ __all__ = ["OF_PAGE", "field_of"]
 
 _FILTERS = {
     "q", "place", "fresh", "confidence", "unsure", "photo", "language", "event", "from", "until", "sort",
-    "copies", "photos", "box", "like", "picture", "post_id", "of_tone", "lacking", "doubtful", "elsewhere",
+    "copies", "photos", "box", "like", "picture", "post_id", "of_tone", "any_of", "lacking",
+    "doubtful", "elsewhere",
 }  # fmt: skip
 _IN_ADDRESS = {"view", "theme", "page"}
 _SENT = {"id", "created_at", "urgency", "lat", "lon", "text", "url"}

@@ -10,7 +10,7 @@ from crisislens.domain.tasks import Task
 from crisislens.report.display import lines_of, moment, shorten, visible
 from crisislens.report.groups import Groups
 from crisislens.report.naming import BY_TEXT, Naming
-from crisislens.report.tally import answers_of, lane_of, only_relevance
+from crisislens.report.tally import answers_of, hedged, is_perhaps, lane_of, only_relevance
 
 __all__ = ["Best", "Chip", "Line", "line_of"]
 
@@ -19,10 +19,11 @@ _SHOWN_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class Chip:
-    """One answer: its title and tone."""
+    """One answer: its title and tone, and whether it holds only perhaps, which its title says too."""
 
     title: str
     tone: str
+    perhaps: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,12 @@ def _chips(assessment: Assessment, tasks: Sequence[Task]) -> list[Chip]:
     for task in tasks:
         if only_relevance(task):
             continue
-        for name in answers_of(task, assessment.tasks.get(task.question)):
+        answer = assessment.tasks.get(task.question)
+        for name in answers_of(task, answer):
             label = task.label(name)
             if name in task.classes and not label.nothing:
-                found.append(Chip(label.words, lane_of(label)))
+                perhaps = is_perhaps(task, answer, name)
+                found.append(Chip(hedged(label.words, perhaps), lane_of(label), perhaps))
     return found
 
 

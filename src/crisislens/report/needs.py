@@ -7,10 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from crisislens.report.display import moment, number, shorten
-from crisislens.report.fields import field_of
-from crisislens.report.labels import LabelCount, LabelTallies, Trend, trend_of
+from crisislens.report.labels import AnswerCount, LabelCount, LabelTallies, MeaningCount, Trend, trend_of
 from crisislens.report.overview import exactly, link
-from crisislens.report.tally import lane_of
 from crisislens.report.timeline import Bar, Timeline
 
 __all__ = ["NeedCell", "NeedGroup", "NeedRow", "NeedsTable", "Spark", "needs_table"]
@@ -18,6 +16,11 @@ __all__ = ["NeedCell", "NeedGroup", "NeedRow", "NeedsTable", "Spark", "needs_tab
 _MOST_COLUMNS = 7
 _HEAT_STEPS = 5
 _HEIGHT = 24.0
+_TOGETHER = "Said in answer to either question"
+_COUNTED_ONCE = (
+    "Two questions have answers that mean nearly the same. A post with either or both counts once here; each "
+    "answer has a row of its own below."
+)
 _TREND_TITLES = {"rising": "▲ rising", "falling": "▼ falling", "steady": "steady", "": "too few"}
 
 
@@ -62,11 +65,12 @@ class NeedRow:
 
 @dataclass(frozen=True)
 class NeedGroup:
-    """The answers to one question."""
+    """The answers to one question, or what answers to several mean; `note` says how these are counted."""
 
     title: str
     rows: tuple[NeedRow, ...]
     bars: int
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,28 +124,36 @@ def needs_table(
         groups.append(NeedGroup(of_task[0].task.heading, made, len(bars)))
     # the question with most to act on first: what is asked for stands above what posts are about
     groups.sort(key=lambda group: -_several(rows, group.title))
+    together = [count for count in tallies.together() if _is_asked(count, aside)]
+    if together:
+        made = tuple(_row(count, named, most, timeline) for count in together)
+        groups.insert(0, NeedGroup(_TOGETHER, made, len(bars), _COUNTED_ONCE))
     quarter = _quarter(bars)
     span = f"{moment(bars[0].start)} to {moment(bars[-1].end)} UTC" if bars else ""
     columns = (*(shorten(name, 28)[0] for name in named), "Other places", "No place") if named else ()
     return NeedsTable(columns, tuple(groups), span, quarter, len(everywhere))
 
 
+def _is_asked(count: MeaningCount, aside: Collection[str]) -> bool:
+    """Whether a row may stand for its answers: none of their questions stepped aside."""
+    return count.urgency > 0 and not any(part.task.question in aside for part in count.parts)
+
+
 def _several(rows: Sequence[LabelCount], title: str) -> bool:
     return any(count.task.several for count in rows if count.task.heading == title)
 
 
-def _row(count: LabelCount, named: Sequence[str], most: int, timeline: Timeline | None) -> NeedRow:
-    task, label = count.task, count.label
+def _row(count: AnswerCount, named: Sequence[str], most: int, timeline: Timeline | None) -> NeedRow:
     bars = timeline.bars if timeline else ()
     counts = count.times.counts(bars) if bars else []
     trend = trend_of(counts, timeline.covered if timeline else ())
     says = ""
     if bars:
         says = f"{number(trend.last)} posts in the last quarter of the time, {number(trend.before)} before"
-    whole = _plain(label.words, count.posts, "all places", link(**{field_of(task.question): label.name}))
+    whole = _plain(count.words, count.posts, "all places", link(**count.filters))
     return NeedRow(
-        title=label.words,
-        tone=lane_of(label),
+        title=count.words,
+        tone=count.tone,
         whole=whole,
         trend=trend,
         trend_title=_TREND_TITLES[trend.word],
@@ -151,9 +163,9 @@ def _row(count: LabelCount, named: Sequence[str], most: int, timeline: Timeline 
     )
 
 
-def _cells(count: LabelCount, named: Sequence[str], most: int) -> tuple[NeedCell, ...]:
+def _cells(count: AnswerCount, named: Sequence[str], most: int) -> tuple[NeedCell, ...]:
     """Posts at each place, at all other places, and at none."""
-    title, answer = count.label.words, {field_of(count.task.question): count.label.name}
+    title, answer = count.words, count.filters
     cells = [_cell(count, name, count.places[name], most) for name in named]
     nowhere = count.places[""]
     elsewhere = count.posts - nowhere - sum(cell.count for cell in cells)
@@ -163,19 +175,18 @@ def _cells(count: LabelCount, named: Sequence[str], most: int) -> tuple[NeedCell
     return tuple(cells)
 
 
-def _cell(count: LabelCount, place: str, posts: int, most: int) -> NeedCell:
+def _cell(count: AnswerCount, place: str, posts: int, most: int) -> NeedCell:
     # the square root, because one large cell would leave all others white
     heat = max(1, round(_HEAT_STEPS * (posts / most) ** 0.5)) if posts else 0
-    answer = {field_of(count.task.question): count.label.name}
-    where = link(**answer, place=exactly(place)) if posts else ""
-    return NeedCell(posts, number(posts), heat, where, f"{count.label.words}, {place}: {number(posts)} posts")
+    where = link(**count.filters, place=exactly(place)) if posts else ""
+    return NeedCell(posts, number(posts), heat, where, f"{count.words}, {place}: {number(posts)} posts")
 
 
 def _plain(title: str, posts: int, where: str, to: str) -> NeedCell:
     return NeedCell(posts, number(posts), 0, to if posts else "", f"{title}, {where}: {number(posts)} posts")
 
 
-def _sparks(count: LabelCount, counts: Sequence[int], bars: Sequence[Bar]) -> tuple[Spark, ...]:
+def _sparks(count: AnswerCount, counts: Sequence[int], bars: Sequence[Bar]) -> tuple[Spark, ...]:
     most = max(counts, default=0) or 1
     found = []
     for i, (bar, posts) in enumerate(zip(bars, counts, strict=True)):
@@ -183,8 +194,8 @@ def _sparks(count: LabelCount, counts: Sequence[int], bars: Sequence[Bar]) -> tu
             continue
         height = round(max(1.5, _HEIGHT * posts / most), 1)
         start, end = (moment(when).replace(" ", "T") for when in (bar.start, bar.end))
-        where = link(**{field_of(count.task.question): count.label.name, "from": start, "until": end})
-        says = f"{count.label.words}, {moment(bar.start)} UTC: {number(posts)} posts"
+        where = link(**count.filters, **{"from": start, "until": end})
+        says = f"{count.words}, {moment(bar.start)} UTC: {number(posts)} posts"
         found.append(Spark(i, round(_HEIGHT - height, 1), height, posts, where, says))
     return tuple(found)
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 
 from crisislens.domain.language_names import language_name
 from crisislens.report.display import number
-from crisislens.report.fields import field_of
-from crisislens.report.labels import LabelCount, LabelTallies
+from crisislens.report.labels import AnswerCount, LabelCount, LabelTallies
 from crisislens.report.lines import Line
 from crisislens.report.overview import link
-from crisislens.report.tally import lane_of
 from crisislens.report.unread import Unread
 
 __all__ = ["Lane", "LaneLink", "UnreadRow", "lanes", "most_urgent", "unread_rows"]
@@ -26,6 +24,8 @@ _LOOKS_GRAVE = 0.5
 class LaneLink:
     """One answer of a lane: its title, tone, how many posts, the filter, and how many of these posts show one
     and the same photo (empty where that is not worth a word).
+
+    `parts` are the answers that mean nearly the same, where it counts the posts with any of them.
     """
 
     title: str
@@ -33,6 +33,7 @@ class LaneLink:
     count: str
     link: str
     of_one_photo: str = ""
+    parts: tuple["LaneLink", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,28 +76,25 @@ def lanes(tallies: LabelTallies, unread: Unread | None = None) -> tuple[Lane, ..
         ("grave", "Calls for help and people in danger", "No post was surely read so."),
         ("warm", "Warnings and damage", "No post was surely read so."),
     ):
-        asked = [count for count in tallies if lane_of(count.label) == key]
-        if asked:
-            made.append(_lane(key, title, empty, tallies.of_tone(key)))
+        if any(count.tone == key for count in tallies):
+            links = tuple(map(_link, tallies.told(key)))
+            lines = _of_each([count.own.lines() for count in tallies.of_tone(key)])
+            made.append(Lane(key, title, empty, links, tuple(lines)))
     if made and made[0].key == "grave" and unread is not None:
         least = max([_LOOKS_GRAVE, *(line.urgency for line in made[0].lines[-1:])])
         made[0] = replace(made[0], look_alikes=unread.as_urgent_as(least))
     return tuple(made)
 
 
-def _lane(key: str, title: str, empty: str, counts: Sequence[LabelCount]) -> Lane:
-    links = [
-        LaneLink(
-            count.label.words,
-            lane_of(count.label),
-            number(count.posts),
-            link(**{field_of(count.task.question): count.label.name}),
-            number(count.of_one_photo) if count.of_one_photo else "",
-        )
-        for count in counts
-    ]
-    lines = _of_each([count.own.lines() for count in counts])
-    return Lane(key, title, empty, tuple(links), tuple(lines))
+def _link(count: AnswerCount) -> LaneLink:
+    return LaneLink(
+        count.words,
+        count.tone,
+        number(count.posts),
+        link(**count.filters),
+        number(count.of_one_photo) if count.of_one_photo else "",
+        tuple(_link(part) for part in count.parts if part.posts),
+    )
 
 
 def _of_each(lists: Sequence[Sequence[Line]]) -> list[Line]:

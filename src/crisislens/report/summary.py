@@ -16,7 +16,7 @@ from crisislens.report.display import number, percent, visible
 from crisislens.report.fields import field_of
 from crisislens.report.geography import Geography
 from crisislens.report.grounds import NAMED, Ground, Grounds
-from crisislens.report.labels import LabelCount, LabelTallies, trend_of
+from crisislens.report.labels import AnswerCount, LabelTallies, trend_of
 from crisislens.report.lines import Line
 from crisislens.report.model import ReportMeta
 from crisislens.report.now import most_urgent
@@ -183,10 +183,10 @@ def _numbers(run: Counted) -> list[Statement]:
                 ground = run.grounds.of(name, label.name) if count else run.grounds.of("all")
                 where = link(**{field_of(name): label.name}) if count else _ALL
                 found.append(_on_ground(text, ground, where))
-    graves = run.labels.of_tone("grave")
+    graves = run.labels.told("grave")
     if graves:
         # in one line: where and when stands among the needs
-        counts = "; ".join(f"{count.label.words} {number(count.posts)}" for count in graves)
+        counts = "; ".join(f"{count.words} {number(count.posts)}{_made_of(count)}" for count in graves)
         ground = run.grounds.of("danger")
         found.append(_on_ground(f"People in danger: {counts}.", ground, link(of_tone="grave")))
     return found
@@ -195,21 +195,26 @@ def _numbers(run: Counted) -> list[Statement]:
 def _of_tones(run: Counted, *tones: str) -> list[Statement]:
     """What each answer was counted, where, and whether it gets more."""
     found = []
-    for count in run.labels.of_tone(*tones):
-        parts = [f"{count.label.words}: {_posts(count.posts)}"]
+    for count in run.labels.told(*tones):
+        parts = [f"{count.words}: {_posts(count.posts)}{_made_of(count)}"]
         if places := _places(count):
             parts.append(f"places: {places}")
         if run.timeline:
             trend = trend_of(count.times.counts(run.timeline.bars), run.timeline.covered)
             if trend.word in ("rising", "falling"):
                 parts.append(f"{trend.word} ({number(trend.last)} lately, {number(trend.before)} before)")
-        where = link(**{field_of(count.task.question): count.label.name})
+        where = link(**count.filters)
         text = "; ".join(parts) + "."
         found.append(_resting(text, _ids(count.best.lines()), count.posts, where))
     return found or [_on_all(run, "No post was surely read so.")]
 
 
-def _places(count: LabelCount) -> str:
+def _made_of(count: AnswerCount) -> str:
+    """Which answers are counted together; empty for one answer."""
+    return f" ({count.made_of})" if count.parts else ""
+
+
+def _places(count: AnswerCount) -> str:
     named = [(name, n) for name, n in count.places.most_common(_PLACES + 1) if name]
     return ", ".join(f"{name} ({number(n)})" for name, n in named[:_PLACES])
 

@@ -10,12 +10,27 @@ from crisislens.domain.tasks import Label, Task, Tone
 from crisislens.report.model import ReportTask
 from crisislens.report.timeline import TimeHistogram
 
-__all__ = ["NONE", "NOT_SURE", "Tally", "answers_of", "gravest", "lane_of", "only_relevance"]
+__all__ = [
+    "NONE",
+    "NOT_SURE",
+    "PERHAPS_BELOW",
+    "Tally",
+    "answers_of",
+    "gravest",
+    "hedged",
+    "is_perhaps",
+    "lane_of",
+    "only_relevance",
+]
 
 NOT_SURE = "not_sure"
 """Stands where a label would: the model abstained, or the task was not answered."""
 NONE = "none"
 """Stands where a label would: of several that may hold, none does."""
+PERHAPS_BELOW = 70
+"""In percent. Of several labels each is said from one half on and never "not sure"; below this one it is said
+with "perhaps". A question with one answer has its own measured level of "not sure" instead.
+"""
 _MOST_LANGUAGES = 1000
 _MOST_REASONS = 200
 _GRAVE = 0.5
@@ -29,6 +44,32 @@ def answers_of(task: Task, found: TaskAssessment | None) -> tuple[str, ...]:
     if not task.several:
         return (found.label,)
     return found.labels or (NONE,)
+
+
+def is_perhaps(task: Task, found: TaskAssessment | None, name: str) -> bool:
+    """Whether a label is said with so little probability that it is said with "perhaps".
+
+    >>> from crisislens.domain.tasks import NEEDED
+    >>> p = {"water": 0.99, "food": 0.6}
+    >>> found = TaskAssessment(
+    ...     label="water", labels=tuple(p), confidence=0.6, probabilities=p, abstained=False
+    ... )
+    >>> is_perhaps(NEEDED, found, "water"), is_perhaps(NEEDED, found, "food")
+    (False, True)
+    """
+    if found is None or found.abstained or not task.several or name not in found.labels:
+        return False
+    # rounded as it is shown, so that no "70%" is called so
+    return round(100 * found.probabilities.get(name, 1.0)) < PERHAPS_BELOW
+
+
+def hedged(title: str, perhaps: bool) -> str:
+    """The title of a label as it is said.
+
+    >>> hedged("Food", True)
+    'Perhaps: Food'
+    """
+    return f"Perhaps: {title}" if perhaps else title
 
 
 def only_relevance(task: Task) -> bool:

@@ -16,6 +16,7 @@ from fastapi import Depends, Query
 from pydantic import ValidationError
 from starlette.requests import Request
 
+from crisislens.domain.meanings import MEANINGS, meaning_named
 from crisislens.serve.problems import ProblemError
 from crisislens.serve.service import service_of
 from crisislens.store.records import Box, PostFilter
@@ -72,6 +73,9 @@ def filter_query(
     task: Annotated[Text, Query(description="The task of `label` where that names none")] = None,
     label: Annotated[
         list[str] | None, Query(description="`damage:severe_damage`, or a label of `task`; all must hold")
+    ] = None,
+    meaning: Annotated[
+        Text, Query(description="`calls_for_help`, `missing_people` or `warnings`: any label that means so")
     ] = None,
     not_sure: Annotated[Text, Query(description="A task that the model abstained on")] = None,
     min_urgency: Annotated[Text, Query(description="From 0 to 1")] = None,
@@ -131,6 +135,7 @@ def _read(values: dict[str, Any]) -> PostFilter:
     fields: dict[str, Any] = {}
     readers: dict[str, tuple[str, Callable[[str], Any]]] = {
         "q": ("words", _words),
+        "meaning": ("any_label", _meaning),
         "not_sure": ("not_sure", str),
         "min_urgency": ("min_urgency", _number),
         "place": ("place", _place),
@@ -187,6 +192,13 @@ def _place(text: str) -> str:
     if not _PLACE.fullmatch(text):
         raise ValueError("expected the id of a place, as in city:4568127; posts and the situation have them")
     return text
+
+
+def _meaning(text: str) -> tuple[tuple[str, str], ...]:
+    meaning = meaning_named(text)
+    if meaning is None:
+        raise ValueError(f"expected one of {', '.join(one.name for one in MEANINGS)}")
+    return meaning.answers
 
 
 def _words(text: str) -> str:

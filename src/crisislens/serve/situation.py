@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from crisislens.live.digest import Sentence, sentences_of
 from crisislens.live.rising import Rising, rising
 from crisislens.store import Store
-from crisislens.store.records import Counts, LabelCount, PlaceCount
+from crisislens.store.records import Counts, LabelCount, MeaningCount, PlaceCount
 from crisislens.store.tallies import EVERYWHERE
 
 __all__ = ["Situation", "situation"]
@@ -26,6 +26,9 @@ class Situation(BaseModel):
     posts: int = Field(description="Assessed posts")
     sentences: list[Sentence]
     labels: list[LabelCount]
+    meanings: list[MeaningCount] = Field(
+        description="Posts with any of several labels that mean nearly the same, each post once"
+    )
     places: list[PlaceCount]
 
 
@@ -50,6 +53,7 @@ def situation(
         posts=counts.posts,
         sentences=sentences_of(store, counts, since, until, place, looked, past=now is not None),
         labels=list(counts.labels),
+        meanings=list(counts.meanings),
         places=list(counts.places),
     )
     return found, counts

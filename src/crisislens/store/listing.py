@@ -164,7 +164,8 @@ def unanswered_statement(
         return None
     # a label is an answer, so is one that is not sure, and what is done has one: no need to look at all that
     # waits
-    if wanted.labels or wanted.not_sure is not None or wanted.assessed or wanted.states == ("done",):
+    said = wanted.labels or wanted.any_label or wanted.not_sure is not None
+    if said or wanted.assessed or wanted.states == ("done",):
         return None
     if wanted.min_urgency is not None:
         return None
@@ -255,6 +256,8 @@ def conditions(
         found.append(Post.id.in_(wanted.ids))
     for task, label in wanted.labels[1:]:
         found.append(_has_label(task, label, abstained=False))
+    if wanted.any_label:
+        found.append(or_(*(_has_label(task, label, abstained=False) for task, label in wanted.any_label)))
     if wanted.not_sure is not None:
         found.append(_has_label(wanted.not_sure, None, abstained=True))
     if wanted.free_for is not None:

@@ -13,7 +13,7 @@ from crisislens.store.blobs import Blobs
 from crisislens.store.database import Database
 from crisislens.store.models import Assessment, Base, Place, Post, Tally
 from crisislens.store.reading import pairs
-from crisislens.store.records import Counts, DayRow, HourCount, LabelCount, PlaceCount
+from crisislens.store.records import Counts, DayRow, HourCount, LabelCount, MeaningCount, PlaceCount
 from crisislens.store.tallies import (
     BINS,
     CONFIDENCE,
@@ -21,6 +21,7 @@ from crisislens.store.tallies import (
     EVERY,
     EVERYWHERE,
     LANGUAGE,
+    MEANT,
     PHOTO,
     UNREAD,
     is_task,
@@ -61,6 +62,9 @@ class Statistics:
         for _, task, label, posts in hours:
             labels[task, label] += int(posts)
         total = labels.pop((EVERY, EVERY), 0)
+        meant: dict[tuple[str, str], int] = defaultdict(int)
+        for _, task, label, posts in rows:
+            meant[task, label] += int(posts) if task == MEANT else 0
         return Counts(
             since=hour_of(since),
             until=until,
@@ -68,6 +72,7 @@ class Statistics:
             labels=_label_counts(labels),
             places=named,
             hours=_hour_counts(hours),
+            meanings=_meaning_counts(meant),
         )
 
     def places(self, since: datetime, until: datetime, *, most: int = 2_000) -> tuple[PlaceCount, ...]:
@@ -247,6 +252,12 @@ def _label_counts(labels: dict[tuple[str, str], int]) -> tuple[LabelCount, ...]:
     return tuple(LabelCount(task=task, label=label, posts=n) for (task, label), n in ordered if n)
 
 
+def _meaning_counts(labels: dict[tuple[str, str], int]) -> tuple[MeaningCount, ...]:
+    """What several labels mean, the most frequent first."""
+    meant = [(name, n) for (task, name), n in labels.items() if task == MEANT and n]
+    return tuple(MeaningCount(meaning=name, posts=n) for name, n in sorted(meant, key=lambda row: -row[1]))
+
+
 def _places(
     connection: Connection, since: datetime, until: datetime, most: int, *, only: str | None = None
 ) -> tuple[PlaceCount, ...]:
@@ -280,7 +291,8 @@ def _places(
                 lat=at["lat"],
                 lon=at["lon"],
                 posts=posts,
-                labels=_label_counts(labels[place]),
+                labels=_label_counts({key: n for key, n in labels[place].items() if is_task(key[0])}),
+                meanings=_meaning_counts(labels[place]),
             )
         )
     return tuple(found)

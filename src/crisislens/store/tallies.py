@@ -1,13 +1,16 @@
 """What of a post is counted: by hour and label, by hour, label and place, and by day for drift.
 
 All of it stands in the table `tally`, so that the situation of a week over a million posts is some thousand
-rows. Names that begin with a colon are no tasks: `:day` holds the posts of a place in a day, `:language` and
-`:confidence:TASK` what drift looks at. The place `*` is everywhere.
+rows. Names that begin with a colon are no tasks: `:day` holds the posts of a place in a day, `:meant` those
+that have any of several labels that mean nearly the same, `:language` and `:confidence:TASK` what drift looks
+at. The place `*` is everywhere.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from crisislens.domain.meanings import MEANINGS
 
 __all__ = [
     "BINS",
@@ -16,6 +19,7 @@ __all__ = [
     "EVERY",
     "EVERYWHERE",
     "LANGUAGE",
+    "MEANT",
     "PHOTO",
     "UNREAD",
     "Counted",
@@ -28,6 +32,7 @@ EVERY = ""
 EVERYWHERE = "*"
 """The place under which posts of all places are counted."""
 DAY = ":day"
+MEANT = ":meant"
 LANGUAGE, UNREAD, PHOTO, CONFIDENCE = ":language", ":unread", ":photo", ":confidence:"
 BINS = 10
 
@@ -65,6 +70,8 @@ def count_post(add: Add, post: Counted, by: int) -> None:
     """Counts a post, or takes it off with `by` -1."""
     said = [(EVERY, EVERY)]
     said += [(task, EVERY if leaning else label) for task, label, _, leaning in post.answers]
+    # a post that has two of the labels is one post
+    said += [(MEANT, meaning.name) for meaning in MEANINGS if meaning.among(said)]
     for task, label in said:
         add(post.at, task, label, EVERYWHERE, by)
         if post.place:

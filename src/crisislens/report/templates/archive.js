@@ -25,13 +25,15 @@ async function unpack(id) {
   return JSON.parse(await new Response(stream).text());
 }
 
-// An answer is stored as a label's position, as several, or as -1 minus the position that "not sure" leans to.
+// An answer is stored as a label's position, as several, or as -1 minus the position that "not sure" leans to; then how
+// probable it is in percent, of several labels each.
 function answersOf(stored, schema) {
   return schema.map((task, i) => {
     const answer = stored[2 * i];
     const unsure = typeof answer === "number" && answer < 0;
     const labels = unsure ? [] : Array.isArray(answer) ? answer : [answer];
-    return { labels, unsure, leaning: unsure ? -1 - answer : null, percent: stored[2 * i + 1] };
+    const percents = [].concat(stored[2 * i + 1]);
+    return { labels, unsure, leaning: unsure ? -1 - answer : null, percents, percent: Math.max(...percents) };
   });
 }
 

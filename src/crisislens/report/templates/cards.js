@@ -2,7 +2,6 @@
 // becomes a text node; no markup is ever made from it.
 
 const SHOWN_CHARACTERS = 420;
-const TONES = ["grave", "warm", "calm", "plain"];
 const LANGUAGES = typeof Intl.DisplayNames === "function" ? new Intl.DisplayNames(["en"], { type: "language", fallback: "code" }) : null;
 
 function element(tag, attributes, ...children) {
@@ -21,27 +20,34 @@ function momentOf(seconds) {
   return new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
 }
 
-// The answer to one question in words and its tone.
+// What is said with so little probability that it is said with "perhaps".
+function isPerhaps(task, answer, at) { return answer.percents[at] < task.perhaps_below; }
+
+function hedged(title, perhaps) { return perhaps ? `Perhaps: ${title}` : title; }
+
+// What one question has of a post: each label in words, its tone, its percent, and whether it holds only perhaps.
 function saidOf(task, answer) {
   if (answer.unsure) {
     const label = task.labels[answer.leaning];
     const leaning = answer.percent && label ? ` (leans to ${label[1]}, ${answer.percent}%)` : "";
-    return { words: `${task.title}: not sure${leaning}`, tone: "unsure" };
+    return [{ words: `${task.title}: not sure${leaning}`, tone: "unsure", percent: null, perhaps: false }];
   }
-  if (!answer.labels.length) return { words: `${task.title}: none`, tone: "plain" };
-  const labels = answer.labels.map((i) => task.labels[i]);
-  return { words: labels.map((label) => label[1]).join(", "), tone: TONES.find((tone) => labels.some((label) => label[2] === tone)) || "plain" };
+  if (!answer.labels.length) return [{ words: `${task.title}: none`, tone: "plain", percent: answer.percent, perhaps: false }];
+  const said = answer.labels.map((i, at) => {
+    const [, title, tone] = task.labels[i];
+    const perhaps = isPerhaps(task, answer, at);
+    return { words: hedged(title, perhaps), tone, percent: answer.percents[at], perhaps };
+  });
+  return said.sort((a, b) => b.percent - a.percent);
 }
 
+// No model is certain: 100 is what rounding makes of nearly 100.
+function sureIn(percent) { return percent === null ? "" : percent >= 100 ? ">99%" : `${percent}%`; }
+
 function answerOf(task, answer) {
-  const said = saidOf(task, answer);
-  // no model is certain: 100 is what rounding makes of nearly 100
-  const sure = answer.percent >= 100 ? ">99%" : `${answer.percent}%`;
-  // of several labels the file holds the surest one's alone
-  const percent = answer.unsure ? "" : answer.labels.length > 1 ? `up to ${sure}` : sure;
-  const line = element("span", { class: "said" }, element("span", { class: `label ${said.tone}` }, said.words),
-    " ", element("span", { class: "percent" }, percent));
-  return element("div", { class: "answer" }, element("dt", {}, task.title), element("dd", {}, line));
+  const lines = saidOf(task, answer).map((one) => element("span", { class: "said" },
+    element("span", { class: `label ${one.tone}${one.perhaps ? " perhaps" : ""}` }, one.words), " ", element("span", { class: "percent" }, sureIn(one.percent))));
+  return element("div", { class: "answer" }, element("dt", {}, task.title), element("dd", {}, ...lines));
 }
 
 function lineOf(post, archive) {

@@ -12,11 +12,19 @@ function wordsOf(query) {
   return found.filter((word) => word !== '"');
 }
 
-function answerFits(task, answer, wanted) {
-  if (wanted === "not_sure") return answer.unsure;
-  if (wanted === "none") return !answer.unsure && answer.labels.length === 0;
-  const position = task.labels.findIndex((label) => label[0] === wanted);
-  return position >= 0 && answer.labels.indexOf(position) >= 0;
+// How probable an answer is that was chosen, in percent: of a label its own number, not that of a surer one beside it.
+// NO where a post does not have it.
+const NO = -1;
+
+function percentOf(task, answer, chosen) {
+  if (chosen === "not_sure") return answer.unsure ? answer.percent : NO;
+  if (chosen === "none") return !answer.unsure && answer.labels.length === 0 ? answer.percent : NO;
+  return percentWhere(answer, (i) => task.labels[i] && task.labels[i][0] === chosen);
+}
+
+// Of the labels of an answer that fit, the surest one's.
+function percentWhere(answer, fits) {
+  return answer.labels.reduce((most, i, at) => (fits(i) ? Math.max(most, answer.percents[at]) : most), NO);
 }
 
 const LACKING = {
@@ -40,9 +48,34 @@ function placeTest(field) {
   return (post) => post.place !== "" && (bareName(post.place).indexOf(part) >= 0 || names.indexOf(bareName(post.place)) >= 0);
 }
 
-// Whether an answer is grave, say; that a post is worth reading is no such answer.
-function hasTone(task, answer, tone) {
-  return !answer.unsure && !task.relevance && answer.labels.some((i) => task.labels[i] && task.labels[i][2] === tone);
+// Of answers of a tone, grave, say; that a post is worth reading is no such answer.
+function percentOfTone(task, answer, tone) {
+  return task.relevance ? NO : percentWhere(answer, (i) => task.labels[i] && task.labels[i][2] === tone);
+}
+
+// `humanitarian:requests_or_urgent_needs needs:request` is either of two answers: the position of each question, its label.
+function pairsIn(field, schema) {
+  return field.split(" ").map((pair) => pair.split(":")).map(([name, label]) => [schema.findIndex((task) => task.name === name), label]);
+}
+
+function percentOfAny(post, pairs, schema) {
+  return Math.max(...pairs.map(([i, label]) => (i < 0 ? NO : percentOf(schema[i], post.answers[i], label))));
+}
+
+// What the filters ask of answers: for each one that is set, how probable a post has what it asks for.
+function askedOf(wanted, schema) {
+  const asked = [];
+  schema.forEach((task, i) => {
+    const chosen = wanted[task.name];
+    if (chosen) asked.push((post) => percentOf(task, post.answers[i], chosen));
+  });
+  if (wanted.any_of) {
+    const pairs = pairsIn(wanted.any_of, schema);
+    asked.push((post) => percentOfAny(post, pairs, schema));
+  }
+  const tone = wanted.of_tone;
+  if (tone) asked.push((post) => Math.max(...schema.map((task, i) => percentOfTone(task, post.answers[i], tone))));
+  return asked;
 }
 
 function boxesIn(field) { return field.split(";").map((box) => box.split(",").map(Number)); }
@@ -53,17 +86,10 @@ function isWithin(post, [west, south, east, north]) {
 
 // One test for each filter that is set, so that a filter that is not set costs nothing.
 function testsOf(wanted, schema) {
-  const tests = [];
-  const chosen = [];
-  schema.forEach((task, i) => {
-    if (!wanted[task.name]) return;
-    chosen.push(i);
-    tests.push((post) => answerFits(task, post.answers[i], wanted[task.name]));
-  });
-  if (wanted.confidence) {
-    const asked = chosen.length ? chosen : schema.map((_, i) => i);
-    tests.push((post) => asked.every((i) => post.answers[i].percent >= +wanted.confidence));
-  }
+  const least = +(wanted.confidence || 0);
+  const asked = askedOf(wanted, schema);
+  const tests = asked.map((percent) => (post) => percent(post) >= least);
+  if (least && !asked.length) tests.push((post) => post.answers.every((answer) => answer.percent >= least));
   if (wanted.unsure === "unread") tests.push((post) => post.unread);
   if (wanted.unsure === "hide") tests.push((post) => !post.answers.some((answer) => answer.unsure));
   if (wanted.unsure === "only") tests.push((post) => post.answers.some((answer) => answer.unsure));
@@ -81,7 +107,6 @@ function testsOf(wanted, schema) {
   if (wanted.lacking) tests.push(LACKING[wanted.lacking] || (() => false));
   if (wanted.doubtful) tests.push((post) => post.doubtful);
   if (wanted.post_id) tests.push((post) => post.id === wanted.post_id);
-  if (wanted.of_tone) tests.push((post) => post.answers.some((answer, i) => hasTone(schema[i], answer, wanted.of_tone)));
   if (wanted.box) {
     const boxes = boxesIn(wanted.box);
     // a region's point is the middle of its people: its posts are not there

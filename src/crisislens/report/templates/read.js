@@ -12,6 +12,7 @@ const WITHOUT_FIELD = {
   picture: "that show the same photo",
   post_id: "of one id",
   of_tone: "that tell of people in danger",
+  any_of: "",
   lacking: "",
   doubtful: "at a place that is doubtful",
   elsewhere: "at other places than those of the table",
@@ -90,10 +91,20 @@ function sayCount() {
   document.getElementById("nothing").hidden = messages > 0 || !archive.posts.length;
 }
 
+// Either of several answers, in words.
+function saidInAny() {
+  const titles = pairsIn(wanted.any_of, archive.schema).map(([i, name]) => {
+    const label = i < 0 ? null : archive.schema[i].labels.find((one) => one[0] === name);
+    return `“${label ? label[1] : "something unknown"}”`;
+  });
+  return `that say ${titles.join(" or ")}`;
+}
+
 // What the filters that have no field of their own are set to, in words.
 function sayChosen() {
   const set = Object.keys(WITHOUT_FIELD).filter((name) => wanted[name]);
-  const parts = set.map((name) => (name === "lacking" ? LACKS[wanted.lacking] || "that lack something unknown" : WITHOUT_FIELD[name]));
+  const own = { lacking: () => LACKS[wanted.lacking] || "that lack something unknown", any_of: saidInAny };
+  const parts = set.map((name) => (own[name] ? own[name]() : WITHOUT_FIELD[name]));
   const line = document.getElementById("chosen");
   line.hidden = !parts.length;
   line.textContent = parts.length ? `Only posts ${parts.join(" and ")}. ` : "";

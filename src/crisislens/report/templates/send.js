@@ -16,10 +16,19 @@ function labelsOf(post, schema) {
   });
 }
 
+// The same for a reader: what holds only perhaps says so. Tables keep the bare labels, for programs.
+function spokenOf(post, schema) {
+  return schema.map((task, i) => {
+    const answer = post.answers[i];
+    if (answer.unsure) return "not sure";
+    return answer.labels.map((position, at) => hedged(task.labels[position][1], isPerhaps(task, answer, at))).join("; ") || "none";
+  });
+}
+
 function asText(posts, schema) {
   return posts.map((post) => {
     const head = [timeOf(post) || "no time", post.place, `urgency ${(post.urgency / 100).toFixed(2)}`, `id ${post.id}`];
-    const labels = labelsOf(post, schema).map((said, i) => `${schema[i].title}: ${said}`);
+    const labels = spokenOf(post, schema).map((said, i) => `${schema[i].title}: ${said}`);
     return [head.filter(Boolean).join(" · "), sentText(post), labels.join(" · "), post.url].filter(Boolean).join("\n");
   }).join("\n\n");
 }

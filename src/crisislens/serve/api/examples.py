@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from crisislens.domain.meanings import MEANINGS
 from crisislens.domain.samples import CALL, QUESTION
 
 __all__ = ["add_examples", "example_of"]
@@ -33,6 +34,7 @@ _BY_NAME: dict[str, tuple[Any, ...]] = {
     "map_lon": (-72.34,),
     "task": (QUESTION,),
     "label": (CALL,),
+    "meaning": (MEANINGS[0].name,),
     "labels": ([CALL],),
     "model_labels": ([CALL],),
     "answers": (

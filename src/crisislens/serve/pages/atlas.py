@@ -3,7 +3,7 @@ table. It needs no network and no script; every marker is a link to its posts.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from crisislens.demo.town import town
+from crisislens.domain.meanings import MEANINGS
+from crisislens.live.told import told_of
 from crisislens.report.display import number
 from crisislens.report.geography import Geography, Spot
 from crisislens.report.worldmap import draw_map
@@ -25,8 +27,7 @@ from crisislens.serve.pages.overview import WINDOWS, Hours, windows
 from crisislens.serve.pages.render import BASE_MAP, page
 from crisislens.serve.problems import ProblemError
 from crisislens.serve.service import Service, service_of
-from crisislens.serve.task_views import asked_tasks
-from crisislens.store.records import Box, PlaceCount, PostFilter, PostRow
+from crisislens.store.records import Box, LabelCount, MeaningCount, PlaceCount, PostFilter, PostRow
 
 __all__ = ["router"]
 
@@ -143,20 +144,19 @@ def _of_place(place: PlaceCount, since: datetime) -> PlaceLine:
     link = query_of({"place": place.place, "since": _short(since), "order": "urgency"})
     region = place.place.partition(":")[0] in ("country", "state")
     name = place.name or place.place
-    said = {(count.task, count.label): count.posts for count in place.labels if count.label}
-    return PlaceLine(name, place.posts, place.lat, place.lon, _gravest(said), f"/posts?{link}", region)
+    grave = _gravest(place.labels, place.meanings)
+    return PlaceLine(name, place.posts, place.lat, place.lon, grave, f"/posts?{link}", region)
 
 
 def _of_points(rows: Iterable[PostRow], since: datetime) -> list[PlaceLine]:
     """Posts with coordinates of their own and no named place, by cells of 0.01 degrees."""
     cells: dict[tuple[int, int], int] = {}
-    said: dict[tuple[int, int], Counter[tuple[str, str]]] = defaultdict(Counter)
+    said: dict[tuple[int, int], list[PostRow]] = defaultdict(list)
     for row in rows:
         if row.map_lat is not None and row.map_lon is not None:
             cell = (round(row.map_lat / _CELL), round(row.map_lon / _CELL))
             cells[cell] = cells.get(cell, 0) + 1
-            for task, answer in row.answers.items():
-                said[cell].update((task, label) for label in answer.labels if not answer.abstained)
+            said[cell].append(row)
     lines = []
     for (y, x), posts in cells.items():
         lat, lon, half = y * _CELL, x * _CELL, _CELL / 2
@@ -165,7 +165,7 @@ def _of_points(rows: Iterable[PostRow], since: datetime) -> list[PlaceLine]:
         south, north = max(-90.0, lat - half), min(90.0, lat + half)
         box = f"{west:.3f},{south:.3f},{east:.3f},{north:.3f}"
         link = query_of({"bbox": box, "since": _short(since), "order": "urgency"})
-        name, grave = f"{lat:.2f}, {lon:.2f}", _gravest(said[y, x])
+        name, grave = f"{lat:.2f}, {lon:.2f}", _gravest(*_counted(said[y, x]))
         lines.append(PlaceLine(name, posts, lat, lon, grave, f"/posts?{link}", False))
     return lines
 
@@ -188,20 +188,25 @@ def _geography(lines: list[PlaceLine]) -> Geography:
     return geography
 
 
-def _gravest(said: Mapping[tuple[str, str], int]) -> str:
-    """What posts say most of that calls for somebody.
+def _counted(rows: Sequence[PostRow]) -> tuple[list[LabelCount], list[MeaningCount]]:
+    """How many of some posts have each label, and any of those that mean nearly the same."""
+    labels: Counter[tuple[str, str]] = Counter()
+    meanings: Counter[str] = Counter()
+    for row in rows:
+        said = []
+        for task, answer in row.answers.items():
+            said += [(task, label) for label in answer.labels if not answer.abstained]
+        labels.update(said)
+        meanings.update(meaning.name for meaning in MEANINGS if meaning.among(said))
+    return (
+        [LabelCount(task=task, label=label, posts=n) for (task, label), n in labels.items()],
+        [MeaningCount(meaning=name, posts=n) for name, n in meanings.items()],
+    )
 
-    Arguments:
-        said: How many posts say it, by question and label.
-    """
-    tasks = asked_tasks()
-    told = []
-    for (question, name), posts in said.items():
-        task = tasks.get(question)
-        if task is not None and not task.gate and name in task.classes:
-            label = task.label(name)
-            if label.tone == "grave":
-                told.append((posts, label.words))
+
+def _gravest(labels: Sequence[LabelCount], meanings: Sequence[MeaningCount]) -> str:
+    """What posts say most of that calls for somebody."""
+    told = [(one.posts, one.words) for one in told_of(labels, meanings) if one.tone == "grave"]
     return ", ".join(f"{words} {number(posts)}" for posts, words in sorted(told, reverse=True)[:2])
 
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crisislens.domain.tasks import ASKED, CATEGORY
+from crisislens.live.told import told_of
 from crisislens.report.chart import draw_chart
 from crisislens.report.display import moment, number
 from crisislens.report.timeline import Bar, Timeline
@@ -106,7 +107,7 @@ def situation_page(
         "place": place,
         "windows": windows("/", hours, place, at=str(at or "")),
         "window": WINDOWS.get(hours, f"{hours} hours"),
-        "panels": _panels(counts, span),
+        "panels": [*_together(counts, span), *_panels(counts, span)],
         "places": _places(counts, span),
         "depth": store.queue.depth(),
         "unread": store.posts.count(PostFilter(unread=True, reviewed=False)),
@@ -174,6 +175,23 @@ def _slider(at: int, hours: int, place: str) -> Slider:
         if shown:
             links.append((words, target))
     return Slider(max(at, -far), -far, step, tuple(links))
+
+
+def _together(counts: Counts, span: Span) -> list[CountPanel]:
+    """A panel of what answers to several questions mean alike, each post once; none where nothing is."""
+    told = [one for one in told_of(counts.labels, counts.meanings) if one.meaning is not None]
+    most = max((one.posts for one in told), default=0)
+    rows = [
+        CountRow(
+            one.words,
+            one.tone,
+            number(one.posts),
+            round(100 * one.posts / most, 1),
+            "/posts?" + query_of({**one.filters, **span.fields, "order": "urgency"}),
+        )
+        for one in told
+    ]
+    return [CountPanel("together", "Said in answer to either question", tuple(rows))] if rows else []
 
 
 def _panels(counts: Counts, span: Span) -> list[CountPanel]:

@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from crisislens.core.errors import ConflictError, CrisisLensError, NotFoundError
 from crisislens.domain.language_names import language_name
+from crisislens.domain.meanings import meaning_named
 from crisislens.report.model import ReportTask
 from crisislens.serve.access import Reviewer, Viewer, Visitor
 from crisislens.serve.api.posts import PostId, person
@@ -40,6 +41,7 @@ _ORDERS = {
 # filters that the form has no field for, as words
 _FURTHER = {
     "bbox": "area {}",
+    "meaning": "{}",
     "not_sure": "the model is not sure of {}",
     "min_urgency": "urgency {} or more",
     "event": "event {}",
@@ -263,7 +265,8 @@ def _further(wanted: FilterQuery, label: str, here: str, lane: str) -> list[_Fur
     found = []
     for name, words in _FURTHER.items():
         if name in given:
-            found.append(_Further(name, given[name], words.format(given[name]), without(**{name: None})))
+            said = words.format(_in_words(name, given[name]))
+            found.append(_Further(name, given[name], said, without(**{name: None})))
     for name, (yes, no) in _FURTHER_FLAGS.items():
         if name in given:
             said = getattr(wanted.filter, name)
@@ -275,6 +278,12 @@ def _further(wanted: FilterQuery, label: str, here: str, lane: str) -> list[_Fur
             task, _, name = pair.partition(":")
             found.append(_Further("label", pair, title_of(task, name), without(label=rest, task=None)))
     return found
+
+
+def _in_words(name: str, value: str) -> str:
+    """What a filter is set to, as a person reads it."""
+    meaning = meaning_named(value) if name == "meaning" else None
+    return value if meaning is None else meaning.title
 
 
 def _pairs(wanted: FilterQuery) -> list[str]:

@@ -16,6 +16,7 @@ __all__ = [
     "Health",
     "HourCount",
     "LabelCount",
+    "MeaningCount",
     "NamePair",
     "PlaceCount",
     "Swept",
@@ -39,6 +40,13 @@ class LabelCount(Record):
     posts: int
 
 
+class MeaningCount(Record):
+    """How many posts have any of several labels that mean nearly the same, see `domain.meanings`."""
+
+    meaning: str
+    posts: int
+
+
 class PlaceCount(Record):
     """How many posts a place has, and of which labels."""
 
@@ -48,6 +56,7 @@ class PlaceCount(Record):
     lon: float | None
     posts: int
     labels: tuple[LabelCount, ...]
+    meanings: tuple[MeaningCount, ...] = ()
 
 
 class HourCount(Record):
@@ -68,6 +77,9 @@ class Counts(Record):
     labels: tuple[LabelCount, ...]
     places: tuple[PlaceCount, ...] = Field(description="The places with most posts first")
     hours: tuple[HourCount, ...]
+    meanings: tuple[MeaningCount, ...] = Field(
+        default=(), description="Each post once, whichever label it has"
+    )
 
 
 class DayRow(Record):

@@ -97,6 +97,9 @@ class PostFilter(Record):
     labels: tuple[tuple[str, str], ...] = Field(
         default=(), max_length=8, description="Task and label, as in `('damage', 'severe_damage')`; all hold"
     )
+    any_label: tuple[tuple[str, str], ...] = Field(
+        default=(), max_length=8, description="Task and label; one of them holds"
+    )
     not_sure: str | None = Field(default=None, description="A task that the model abstained on")
     min_urgency: float | None = Field(default=None, ge=0, le=1)
     place: str | None = Field(default=None, description="Id of a place, as in `city:4568127`")

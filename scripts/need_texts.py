@@ -42,9 +42,9 @@ FOLDER = Path(__file__).parent
 # lacks it (with twice to four times these counts more offers are found, and more calls are taken for offers);
 # short calls, drills and films; the same situation told four ways, of which one or two ask (contrast sets,
 # Gardner et al. 2020, https://arxiv.org/abs/2004.02709); more of these, direct messages, and appeals to the
-# wide public beside calls in their words; people in danger of whom another tells beside how-to posts, all-clears
-# beside warnings, damage beside what only looks like it. Only the last two files say a class of HumAID, where
-# the kind of a post tells it
+# wide public beside calls in their words; people in danger of whom another tells beside how-to posts,
+# all-clears beside warnings, damage beside what only looks like it. Only the last two files say a class of
+# HumAID, where the kind of a post tells it
 MADE_UP = {
     "made_up_flood_water": 10,
     "made_up_needs": 10,

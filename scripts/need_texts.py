@@ -324,6 +324,13 @@ def _told(text: CrisisText, question: str) -> int | None:
     return text.labels.get(question)
 
 
+def authors(name: str) -> dict[str, str]:
+    """Who wrote each text of a file of posts that a language model made up."""
+    stored = (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8")
+    read = [json.loads(line) for line in stored.split("\n") if line]
+    return {clean_text(post["text"]): str(post["author"]) for post in read}
+
+
 def made_up(needs: Sequence[str], files: Sequence[str] = tuple(MADE_UP)) -> list[CrisisText]:
     """The posts that a language model made up, each as often as it counts.
 

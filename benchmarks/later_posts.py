@@ -4,12 +4,13 @@
 `tests/stress/later.jsonl` (after 0.5.0), `later_offers.jsonl` (before 0.6.0), `later_hard.jsonl` (before
 0.7.0), `later_harder.jsonl` (before 0.8.0), `later_hardest.jsonl` and `later_appeals.jsonl` (before 0.9.0),
 `later_feed.jsonl`, `later_groups.jsonl`, `later_registers.jsonl`, `later_creoles.jsonl`, `later_long.jsonl`
-and `later_indirect.jsonl` (after 0.9.0): made up by a language model and marked by it before any bundle read
-them: calls for help, offers, warnings, needs that are over, reports of people who were saved, tolls, drills,
-jokes, appeals and everyday talk.
+and `later_indirect.jsonl` (after 0.9.0), and `later_told.jsonl` (after 0.9.0, before a pass that was not
+taken): made up by a language model and marked by it before any bundle read them: calls for help, offers,
+warnings, needs that are over, reports of people who were saved, tolls, drills, jokes, appeals and everyday
+talk.
 Those that share more than three in ten of their runs of five characters with a post of the stress set or
 one that is trained on were taken out (`--near` names them). That was so when they were written: of the older
-sets some are now near a post that later training reads (8 of 57, 11 of 191, 4 of 145, 2 of 132), of the eight
+sets some are now near a post that later training reads (8 of 57, 11 of 191, 4 of 145, 2 of 132), of the nine
 newest none. Nothing is chosen on them; whoever changes a head with them in mind needs
 new ones. Small probes.
 """
@@ -80,7 +81,7 @@ def lines(model: str, made: Sequence[dict[str, object]]) -> list[str]:
     kinds = np.array(["call" if p["call"] else str(p["kind"]) for p in made])
     means = [f"{kind} {urgency[kinds == kind].mean():.2f}" for kind in np.unique(kinds)]
     printed.append("  mean urgency: " + ", ".join(means))
-    for label in ("request", "offer", "warning", "rescue", "missing_people"):
+    for label in ("request", "offer", "warning", "rescue", "missing_people", "medical"):
         column = COLUMNS.get(label, label)
         if "needs" not in found[0].tasks or column not in made[0]:
             continue
@@ -94,7 +95,24 @@ def lines(model: str, made: Sequence[dict[str, object]]) -> list[str]:
         printed.append(f"  {label}: {counts} ({told or 'none'}), {order}")
     sure = [a.tasks["informativeness"] for a, asked in zip(found, call, strict=True) if asked]
     dismissed = sum(t.label == "not_informative" and not t.abstained for t in sure)
-    return [*printed, f"  calls surely dismissed: {dismissed}", *_contradictions(found, call)]
+    printed.append(f"  calls surely dismissed: {dismissed}")
+    return [*printed, *_contradictions(found, call), *_categories(found, made)]
+
+
+def _categories(found: Sequence[Assessment], made: Sequence[dict[str, object]]) -> list[str]:
+    """Of each class that posts are marked with, how many are surely given it, and how many others are."""
+    if "humanitarian" not in found[0].tasks or not any("class" in p for p in made):
+        return []
+    pairs = [
+        (str(p["class"]), a.tasks["humanitarian"]) for p, a in zip(made, found, strict=True) if "class" in p
+    ]
+    said = [(marked, "" if answer.abstained else answer.label) for marked, answer in pairs]
+    told = []
+    for name in sorted({marked for marked, _ in said}):
+        right = sum(marked == label == name for marked, label in said)
+        wrong = sum(label == name != marked for marked, label in said)
+        told.append(f"{name} {right} of {sum(marked == name for marked, _ in said)}, {wrong} wrong")
+    return ["  category: " + "; ".join(told)]
 
 
 def _contradictions(found: Sequence[Assessment], call: np.ndarray) -> list[str]:

@@ -42,8 +42,7 @@ from crisislens.domain.place import PlaceMention
 from crisislens.domain.post import Post
 from crisislens.evaluation.resampling import interval, resample_counts
 from crisislens.knowledge.gazetteer import load_gazetteer
-from crisislens.knowledge.mentions import find_places, locate
-from crisislens.knowledge.word_lists import cue_words
+from crisislens.knowledge.mentions import find_places, is_about, locate
 from crisislens.training.crisis_text import wording
 
 DEVELOP = {
@@ -151,7 +150,7 @@ def ahead(mention: PlaceMention, post: Post, near: Sequence[PlaceMention]) -> in
     words = re.findall(r"\w+", post.text[: mention.start])
     between = re.search(r"[^\w]*$", post.text[: mention.start])
     plain = between is not None and not set(between[0]) - set(' \t\n-#＃@"(')
-    return int(plain and bool(words) and words[-1].lower() in cue_words("about"))
+    return int(plain and bool(words) and is_about(words[-1].lower(), post.text))
 
 
 def hashtag(mention: PlaceMention, post: Post, near: Sequence[PlaceMention]) -> int:

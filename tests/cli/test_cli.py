@@ -150,6 +150,8 @@ def test_an_event_that_is_given_leads_to_its_country(crisislens: Command, tmp_pa
     assert read("--event", "Haiti earthquake") == (["Haiti earthquake"] * 2, [["Milot"], []])
     assert "--event &#39;Haiti earthquake&#39;" in (out / "report.html").read_text(encoding="utf-8")
     assert read("--event", " ") == ([None, None], [[], []])
+    # from a shell of another encoding: one letter is lost, no post
+    assert read("--event", "Ha\udcefti") == (["Ha\ufffdti"] * 2, [[], []])
 
 
 def test_records_fit_the_published_schema(crisislens: Command, posts: Path, tmp_path: Path) -> None:

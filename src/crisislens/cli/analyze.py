@@ -210,7 +210,7 @@ def analyze(
         add=[*(with_ or ()), *(["rationale"] if explain else ())],
         leave_out=without or [],
         replace=replace,
-        event=(event or "").strip() or None,
+        event=event,
         blur_locations=blur_locations,
         extractors=(entities, relations),
         asked=Asked(since, compare_with, basemap, summary),
@@ -230,6 +230,7 @@ def run(posts: Path, given: Given) -> None:
     from crisislens.core.threads import limit_threads
 
     limit_threads(given.threads)
+    from crisislens.data.cells import short_text
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.analyst import Analyst
     from crisislens.pipeline.batch import AnalyzeStep, clear_work, run_analysis
@@ -237,7 +238,8 @@ def run(posts: Path, given: Given) -> None:
     from crisislens.report.situation import output_sinks
 
     out, engine = given.out, given.engine
-    given = given._replace(formats=_known(given.formats))
+    # as a cell of the column is read: whole characters, at most 200 of them
+    given = given._replace(formats=_known(given.formats), event=short_text(given.event))
     shown = _shown(given.asked)
     set_threads(given.threads)
     source = _source(posts, given)

@@ -33,7 +33,7 @@ from crisislens.knowledge.tokens import Word, split_words
 from crisislens.knowledge.toponyms import place_evidence
 from crisislens.knowledge.word_lists import cue_words, is_compass, word_list
 
-__all__ = ["find_places", "locate"]
+__all__ = ["find_places", "is_about", "locate"]
 
 # that it is a place at all, and that times the share of the best reading
 _SURE, _LEAST = 0.5, 0.35
@@ -123,8 +123,22 @@ def _signs(mention: PlaceMention, text: str) -> int:
     """How much says that the post is about this place: a preposition before it, and its hashtag."""
     ahead = text[max(0, mention.start - _AHEAD) : mention.start]
     word = _WORD_AHEAD.search(ahead)
-    about = word is not None and word[1].lower() in cue_words("about")
+    about = word is not None and is_about(word[1].lower(), text)
     return about + (_TAG_AHEAD.search(ahead) is not None)
+
+
+def is_about(word: str, text: str) -> bool:
+    """Whether a word before a name is a preposition: "ayuda a Ecuador", but not "a Japan tsunami".
+
+    Arguments:
+        word: The word, in small letters.
+        text: The text that it is in.
+    """
+    if word in cue_words("about"):
+        return True
+    romance = word in cue_words("about_romance")
+    # "a" and "no" are English too
+    return romance and any(w in cue_words("romance") for w in text.lower().split() if w != word)
 
 
 def _mention(span: Span, read: Sequence[tuple[Place, float]], context: Context) -> PlaceMention | None:

@@ -67,12 +67,14 @@ def place_evidence(
 
 def _is_weak(span: Span, run: Sequence[Word], before: Word | None) -> bool:
     """Whether a name is more often a word or a person."""
+    if span.key in word_list("weak_in_small") and not all(word.capital for word in run):
+        # "el centro", "nahi mila"; "El Centro" and "Mila" are towns
+        return True
     if span.key not in word_list("weak") and span.key not in word_list("names"):
         return False
     if len(run) == 1:
         return True
-    # Ha'il is cut in two by its apostrophe and falls together with hail by its key alone; "in El Centro" is
-    # English, "en el centro" is not
+    # Ha'il is cut in two by its apostrophe and falls together with hail by its key alone
     firm = before is not None and before.text.lower() in cue_words("firm")
     return " " in span.key and not (firm and all(word.capital for word in run))
 

@@ -72,7 +72,8 @@ def _posts(connection: sa.Connection) -> Iterator[tuple[datetime, str | None, se
     wanted = wanted.join_from(ANSWER, POST, POST.c.id == ANSWER.c.post_id)
     wanted = wanted.where(sa.tuple_(ANSWER.c.task, ANSWER.c.label).in_(list(MEANT)))
     wanted = wanted.where(ANSWER.c.abstained.is_(False), POST.c.model.is_not(None))
-    found: Any = connection.execute(wanted.order_by(POST.c.id))
+    # not all rows of a million posts at once
+    found: Any = connection.execute(wanted.order_by(POST.c.id).execution_options(yield_per=STEP))
     for _, rows in groupby(found, key=lambda row: row.id):
         same = list(rows)
         yield same[0].at, same[0].place, {MEANT[row.task, row.label] for row in same}

@@ -101,11 +101,11 @@ def _fitted(train: tuple[Array, Ints], latest: Rows, times: int, strength: float
 
 def _over_authors(train: tuple[Array, Ints], latest: Rows, times: int, strength: float) -> float:
     """Macro-F1 on the newest made-up posts, each author's judged by a head that saw none of theirs."""
-    x, y, authors = latest
+    x, y, written_by = latest
     logits = np.zeros((len(y), len(HUMANITARIAN_10)))
-    for author in sorted(set(authors)):
-        mine = np.array([a == author for a in authors])
-        others = (x[~mine], y[~mine], [a for a in authors if a != author])
+    for author in sorted(set(written_by)):
+        mine = np.array([a == author for a in written_by])
+        others = (x[~mine], y[~mine], [a for a in written_by if a != author])
         weight, bias = _fitted(train, others, times, strength)
         logits[mine] = x[mine] @ weight.T + bias
     return macro_f1(y, logits)

@@ -57,7 +57,8 @@ def test_what_rises_is_said_with_its_figures(store: Store) -> None:
     assert "water needed (rising)" in found.headline
     assert "beta-binomial" in found.test
     looked = rising(store, 6, now=NOW)
-    assert {(one.place, one.label) for one in looked.found} >= {(PONCE.id, "water"), ("*", "water")}
+    water = (("needs", "water"),)
+    assert {(one.place, one.answers) for one in looked.found} >= {(PONCE.id, water), ("*", water)}
     assert all(one.post_ids and one.p <= one.bound <= ALPHA for one in looked.found)
     assert (looked.blocks, looked.hours) == (11, 6)
 
@@ -92,7 +93,7 @@ def test_calls_that_two_questions_find_are_one_sentence(store: Store) -> None:
     assert f"]({BASE}/posts?meaning=calls_for_help&since=" in text
 
 
-def test_of_calls_that_rise_each_question_is_named(store: Store) -> None:
+def test_calls_that_two_questions_find_rise_once(store: Store) -> None:
     past = [-HOUR * hours for hours in reversed(range(6, 78, 4))]
     ask(store, *past, needs=("request",), category=CALL)
     heard_when_posted(store)
@@ -100,8 +101,28 @@ def test_of_calls_that_rise_each_question_is_named(store: Store) -> None:
     found = digest_of(store, 6, now=NOW)
     calls = next(one for one in found.sentences if "calls for help" in one.text)
     assert calls.rises
-    said = r" Rising: “{}” 4\d in the last 6 hours, 1\.\d in as many before\."
-    assert re.search(said.format("call for help") + said.format("asks for help") + "$", calls.text)
+    assert re.search(r" Rising: 4\d in the last 6 hours, 1\.\d in as many before\.$", calls.text)
+    assert calls.text.count("Rising") == 1
+    looked = rising(store, 6, now=NOW)
+    meant = [one for one in looked.found if one.meaning == "calls_for_help"]
+    assert {one.place for one in meant} == {PONCE.id, "*"}
+    assert {one.title for one in meant} == {"Calls for help"}
+    # neither question by itself beside it
+    assert not any(CALL in dict(one.answers).values() for one in looked.found if one not in meant)
+    assert meant[0].filters == {"meaning": "calls_for_help"}
+
+
+def test_what_one_question_alone_finds_rises_under_its_name(store: Store) -> None:
+    past = [-HOUR * hours for hours in reversed(range(6, 78, 4))]
+    ask(store, *past, needs=("request",))
+    heard_when_posted(store)
+    ask(store, *[-50 + i for i in range(40)], needs=("request",))
+    looked = rising(store, 6, now=NOW)
+    calls = [one for one in looked.found if "request" in dict(one.answers).values()]
+    assert {one.place for one in calls} == {PONCE.id, "*"}
+    assert {(one.meaning, one.title) for one in calls} == {(None, "Asks for help")}
+    assert calls[0].filters == {"label": "needs:request"}
+    assert all(one.meaning is None for one in looked.found)
 
 
 def test_with_too_little_past_nothing_is_said_to_rise(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Each of several needs has its own probability: filters go by it, and below 70 % a need holds "perhaps"."""
+"""Each of several needs has its own probability: filters go by it; below 70 % an answer holds "perhaps"."""
 
 import json
 import re
@@ -56,10 +56,20 @@ def test_what_is_shown_as_seventy_percent_is_no_perhaps(p: float, expected: bool
     assert is_perhaps(NEEDS, found, "water") == expected
 
 
-def test_a_question_with_one_answer_has_its_own_level() -> None:
-    a = told("x", CALL, sure=0.55)
-    [category, _] = CardMaker(TASKS, lambda post: None).card(0, Listed(a, 1, None)).answers
-    assert (category.label, category.percent, category.perhaps) == ("Call for help", "55%", False)
+@pytest.mark.parametrize(
+    ("p", "label"),
+    [(0.58, "Perhaps: Call for help"), (0.69, "Perhaps: Call for help"), (0.7, "Call for help")],
+)
+def test_a_question_with_one_answer_says_it_as_well(p: float, label: str) -> None:
+    a = told("x", CALL, {"request": 0.69}, sure=p)
+    [category, needs] = CardMaker(TASKS, lambda post: None).card(0, Listed(a, 1, None)).answers
+    assert (category.label, category.perhaps) == (label, p < 0.7)
+    assert needs.label == "Perhaps: Asks for help"
+
+
+def test_what_is_not_sure_is_no_perhaps() -> None:
+    [category, _] = CardMaker(TASKS, lambda post: None).card(0, Listed(RUN[5], 1, None)).answers
+    assert (category.label, category.perhaps) == ("Humanitarian category: not sure", False)
 
 
 def test_a_line_says_so_too() -> None:

@@ -157,6 +157,21 @@ def test_a_trial_gives_the_form_back_as_it_was_sent(fresh: Site) -> None:
     assert fresh.store.alert_rules.all() == (rule,)
 
 
+def test_a_rule_may_count_either_of_two_answers(fresh: Site) -> None:
+    head = {**fresh.people["admin"].headers, "Accept": "text/html"}
+    page = fresh.client.get("/alerts", headers=head).text
+    assert '<optgroup label="Of either question"><option value="meaning=calls_for_help"' in page
+    form = {"name": "calls", "said": "meaning=calls_for_help", "least": "2", "window_min": "30"}
+    tried = fresh.client.post("/alerts/rules", data={**form, "trial": "true"}, headers=head)
+    words = "Calls for help (either “Call for help” or “Asks for help”) – at least 2 different posts"
+    assert (tried.status_code, words in tried.text) == (200, True)
+    assert fresh.client.post("/alerts/rules", data=form, headers=head).status_code == 303
+    page = fresh.client.get("/alerts?rule=1", headers=head).text
+    assert '<option value="meaning=calls_for_help" selected>' in page
+    wrong = fresh.client.post("/alerts/rules", data={**form, "said": "meaning=cries"}, headers=head)
+    assert (wrong.status_code, "expected calls_for_help" in wrong.text) == (422, True)
+
+
 def test_an_alert_is_closed_on_its_page(fresh: Site) -> None:
     destroy(fresh)
     fresh.client.post("/v1/alert-rules", json={"name": "d", "spec": SPEC}, headers=fresh.key("admin"))

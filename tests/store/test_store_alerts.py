@@ -103,6 +103,35 @@ def test_what_the_model_abstained_from_never_counts(store: Store) -> None:
     assert alert.most == 2
 
 
+def test_a_rule_counts_a_post_once_whichever_question_finds_it(store: Store) -> None:
+    """Two questions find calls for help each: of one place one finds two, the other one, and both a third."""
+    call = "requests_or_urgent_needs"
+    calls = RuleSpec(task="meaning", label="calls_for_help", least=4, window_min=30)
+    store.alert_rules.add("calls", calls, actor="cli")
+    store.alert_rules.add("asks", calls.model_copy(update={"task": "needs", "label": "request"}), actor="cli")
+    both = ask(store, -20, needs=("request",), category=call)
+    either = [*ask(store, -18, -17, needs=("request",)), *ask(store, -16, needs=("warning",))]
+    assert raised(store) == []
+    last = ask(store, -10, needs=(), category=call)
+    [alert] = raised(store)
+    assert (alert.rule, alert.most) == ("calls", 4)
+    assert alert.post_ids == (*both, *either[:2], *last)
+    [trial] = try_rule(store, calls, at(-60), NOW).raised
+    assert trial.post_ids == alert.post_ids
+    # the surest answer is enough
+    sure = calls.model_copy(update={"min_confidence": 0.99})
+    assert try_rule(store, sure, at(-60), NOW).posts == 0
+
+
+def test_a_rule_of_a_meaning_that_nobody_knows_is_refused(store: Store) -> None:
+    unknown = RuleSpec(task="meaning", label="cries_for_help", least=4, window_min=30)
+    with pytest.raises(InputError, match="no meaning has this name; expected calls_for_help, missing_people"):
+        store.alert_rules.add("calls", unknown, actor="cli")
+    # what is filtered by is a label, and has a field of its own for this
+    with pytest.raises(InputError, match="no model here is asked this question"):
+        store.vocabulary.check("meaning", "calls_for_help")
+
+
 def test_an_answered_alert_is_over_and_new_posts_raise_another(store: Store) -> None:
     store.alert_rules.add("water", WATER, actor="cli")
     ask(store, -25, -24, -23)

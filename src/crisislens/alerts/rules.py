@@ -3,6 +3,7 @@
 from typing import Final
 
 from crisislens.domain.asked import asked_tasks, usual_title
+from crisislens.domain.meanings import ANY_OF, meaning_named
 from crisislens.domain.samples import RULES
 from crisislens.store.records import RuleSpec
 
@@ -29,7 +30,13 @@ def what_is_counted(spec: RuleSpec) -> str:
 
     >>> what_is_counted(RuleSpec(task="needs", label="rescue", least=1, window_min=5))
     'Calls and needs: Rescue needed'
+    >>> what_is_counted(RuleSpec(task="meaning", label="warnings", least=1, window_min=5))
+    'Warnings and advice (either “Warning or advice” or “Warns”)'
     """
+    meaning = meaning_named(spec.label) if spec.task == ANY_OF else None
+    if meaning is not None:
+        either = " or ".join(f"“{usual_title(*answer)}”" for answer in meaning.answers)
+        return f"{meaning.title} (either {either})"
     task = asked_tasks().get(spec.task)
     heading = task.heading if task is not None else spec.task
     return f"{heading}: {usual_title(spec.task, spec.label)}"

@@ -39,14 +39,18 @@ def list_rules(db: Db = None) -> None:
     for rule in rules:
         say(f"{rule.name}{'' if rule.enabled else ' (off)'}: {rule_in_words(rule.spec)}")
     if not rules:
-        say("no rule yet; add one: crisislens alerts add rescue")
+        say("no rule yet; add one: crisislens alerts add calls")
 
 
 @app.command("add")
 def add_rule(
-    name: Annotated[str, typer.Argument(help="Its name; rescue, water and damage bring values.")],
-    task: Annotated[str | None, typer.Option(help="The question, as needs.")] = None,
-    label: Annotated[str | None, typer.Option(help="The answer that is counted, as rescue.")] = None,
+    name: Annotated[str, typer.Argument(help="Its name; calls, rescue, water and damage bring values.")],
+    task: Annotated[
+        str | None, typer.Option(help="The question, as needs; meaning counts either of two.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="The answer that is counted, as rescue or calls_for_help.")
+    ] = None,
     least: Annotated[int | None, typer.Option(min=1, max=1000, help="How many different posts.")] = None,
     window: Annotated[int | None, typer.Option(min=1, max=10080, help="Within how many minutes.")] = None,
     place: Annotated[str | None, typer.Option(help="Only this place, by its id, as city:1283240.")] = None,

@@ -7,13 +7,16 @@ digests and filters read from here which answers these are; an answer stands in 
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
 from crisislens.domain.tasks import CALLED, CATEGORY
 
-__all__ = ["MEANINGS", "Answer", "Meaning", "meaning_named", "meaning_of"]
+__all__ = ["ANY_OF", "MEANINGS", "Answer", "Meaning", "answers_counted", "meaning_named", "meaning_of"]
 
 Answer = tuple[str, str]
 """A question and a label."""
+ANY_OF: Final = "meaning"
+"""Stands where a question does when any answer of a meaning is counted, the label being its name."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,19 @@ MEANINGS: tuple[Meaning, ...] = (
 def meaning_named(name: str) -> Meaning | None:
     """The meaning of a name; None where there is none."""
     return next((one for one in MEANINGS if one.name == name), None)
+
+
+def answers_counted(question: str, label: str) -> tuple[Answer, ...]:
+    """The answers of which any one is counted: a single one, or those of a meaning. An unknown meaning has
+    none but its own name, which nobody answers.
+
+    >>> answers_counted("needs", "rescue")
+    (('needs', 'rescue'),)
+    >>> answers_counted(ANY_OF, "warnings")
+    (('humanitarian', 'caution_and_advice'), ('needs', 'warning'))
+    """
+    meaning = meaning_named(label) if question == ANY_OF else None
+    return ((question, label),) if meaning is None else meaning.answers
 
 
 def meaning_of(question: str, label: str) -> Meaning | None:

@@ -4,6 +4,8 @@ may begin with. Here, since no other room names a question or a class.
 
 from typing import Final, NamedTuple
 
+from crisislens.domain.meanings import ANY_OF
+
 __all__ = ["CALL", "QUESTION", "RULES", "SampleRule"]
 
 QUESTION: Final = "humanitarian"
@@ -27,6 +29,7 @@ class SampleRule(NamedTuple):
 
 
 RULES: Final[dict[str, SampleRule]] = {
+    "calls": SampleRule(ANY_OF, "calls_for_help", 5, 30),
     "rescue": SampleRule("needs", "rescue", 5, 30),
     "water": SampleRule("needs", "water", 10, 180),
     "damage": SampleRule("humanitarian", "infrastructure_and_utility_damage", 10, 120),

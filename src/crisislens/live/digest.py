@@ -2,7 +2,7 @@
 say so; a sentence without a post is left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -106,14 +106,14 @@ def sentences_of(
     # the tallies count whole hours: posts are found from the same moment on
     since = counts.since
     ends = until if past else None
-    risen = {(one.task, one.label): one for one in (looked.found if looked else ()) if _is_of(one, place)}
+    risen = [one for one in (looked.found if looked else ()) if _is_of(one, place)]
     found = []
     for said in told_of(counts.labels, counts.meanings)[: _SENTENCES + 1]:
         one = _sentence(store, counts, since, ends, place, said)
         # nothing is claimed that no post is shown for
         if one.post_ids:
-            bursts = [risen[answer] for answer in said.answers if answer in risen]
-            found.append(_rises(one, said, bursts, looked.hours) if bursts and looked is not None else one)
+            burst = next((burst for burst in risen if set(burst.answers) & set(said.answers)), None)
+            found.append(_rises(one, burst, looked.hours) if burst and looked is not None else one)
     return found
 
 
@@ -145,14 +145,11 @@ def _sentence(
     )
 
 
-def _rises(one: Sentence, said: Told, bursts: Sequence[Risen], hours: int) -> Sentence:
-    """The sentence with what rises of it; where it is made of several answers, each is named."""
+def _rises(one: Sentence, burst: Risen, hours: int) -> Sentence:
+    """The sentence with how it rises."""
     span = "1 hour" if hours == 1 else f"{hours} hours"
-    more = ""
-    for burst in bursts:
-        usual = f"{burst.usual:.1f}" if burst.usual < 10 else number(round(burst.usual))
-        which = f"“{burst.title.lower()}” " if said.meaning else ""
-        more += f" Rising: {which}{number(burst.now)} in the last {span}, {usual} in as many before."
+    usual = f"{burst.usual:.1f}" if burst.usual < 10 else number(round(burst.usual))
+    more = f" Rising: {number(burst.now)} in the last {span}, {usual} in as many before."
     return one.model_copy(update={"text": one.text + more, "rises": True})
 
 

@@ -1,15 +1,16 @@
 """What rises just now, of all places and all that calls for somebody: the store read for `bursts`."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from crisislens.domain.asked import asked_tasks, usual_title
+from crisislens.domain.meanings import MEANINGS, Answer, meaning_named, meaning_of
 from crisislens.live.bursts import ALPHA, Burst, Series, find_bursts
 from crisislens.store import Store
 from crisislens.store.records import PostFilter
-from crisislens.store.tallies import EVERYWHERE
+from crisislens.store.tallies import EVERYWHERE, MEANT
 from crisislens.store.transaction import hour_of
 
 __all__ = ["LEAST_BLOCKS", "Risen", "Rising", "counted_labels", "rising"]
@@ -20,6 +21,7 @@ _NAMED = 5
 _PAST_H = ((2, 72), (12, 168), (24 * 366, 336))
 """Up to how many hours of a block, how many hours of past: whole days each."""
 Key = tuple[str, str, str]
+Row = tuple[str, datetime, str, str, int]
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ class Risen:
     Attributes:
         place: The id of the place; `*` is everywhere.
         place_name: Its name.
-        task: The question.
-        label: The answer.
-        title: The answer as a person reads it.
+        answers: The answers that are counted, question and label: one, or several that mean nearly the same.
+        meaning: The name of what several mean; None for one answer.
+        title: It as a person reads it.
         now: Posts of the last block.
         usual: The mean of a block before.
         clumps: A block's variance over its mean, which was allowed for.
@@ -42,8 +44,8 @@ class Risen:
 
     place: str
     place_name: str | None
-    task: str
-    label: str
+    answers: tuple[Answer, ...]
+    meaning: str | None
     title: str
     now: int
     usual: float
@@ -51,6 +53,14 @@ class Risen:
     p: float
     bound: float
     post_ids: tuple[int, ...]
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """The fields of an address that find what is counted, of all places and times."""
+        if self.meaning is not None:
+            return {"meaning": self.meaning}
+        question, label = self.answers[0]
+        return {"label": f"{question}:{label}"}
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,8 @@ def rising(store: Store, hours: int, *, place: str | None = None, now: datetime 
 
     The tallies count by the hour of the clock, so that the last block ends with the hour that has begun and
     is a little shorter than the others: a burst is seen later, never more often. Near-duplicates are counted.
+    Answers that mean nearly the same are one series, in which each post counts once: as two, one burst would
+    be found twice.
 
     Arguments:
         store: Where the posts are.
@@ -108,8 +120,9 @@ def rising(store: Store, hours: int, *, place: str | None = None, now: datetime 
     since = end - length
     if blocks < LEAST_BLOCKS:
         return Rising(hours, since, until, blocks, 0, ALPHA, ())
-    rows = store.statistics.hourly(end - (blocks + 1) * length, end, counted_labels(), place=place)
-    series = _series(rows, end, length, blocks)
+    looked_at = [*counted_labels(), *((MEANT, meaning.name) for meaning in MEANINGS)]
+    rows = store.statistics.hourly(end - (blocks + 1) * length, end, looked_at, place=place)
+    series = _series(_each_once(rows), end, length, blocks)
     kinds = {key: (key[1], key[2], key[0] == EVERYWHERE) for key in series}
     found = tuple(_risen(store, burst, since) for burst in find_bursts(series, kinds=kinds))
     return Rising(hours, since, until, blocks, len(series), ALPHA, found)
@@ -126,9 +139,22 @@ def _known_since(store: Store) -> datetime | None:
     return max(first, whole if whole == since else whole + timedelta(hours=1))
 
 
-def _series(
-    rows: Iterable[tuple[str, datetime, str, str, int]], end: datetime, length: timedelta, blocks: int
-) -> dict[Key, Series]:
+def _each_once(rows: Sequence[Row]) -> list[Row]:
+    """Counts without those of answers that are counted together, and without those of meanings of which one
+    answer alone is given: a store of one question has no second number.
+    """
+    given = {(task, label) for _, _, task, label, _ in rows}
+    together = {meaning for meaning in MEANINGS if len(meaning.among(given)) > 1}
+    found = []
+    for row in rows:
+        task, label = row[2:4]
+        meaning = meaning_named(label) if task == MEANT else meaning_of(task, label)
+        if (meaning in together) == (task == MEANT):
+            found.append(row)
+    return found
+
+
+def _series(rows: Iterable[Row], end: datetime, length: timedelta, blocks: int) -> dict[Key, Series]:
     """Counts by block, the one that is asked about first."""
     counts: dict[Key, list[int]] = defaultdict(lambda: [0] * (blocks + 1))
     for place, hour, task, label, posts in rows:
@@ -139,18 +165,20 @@ def _series(
 
 def _risen(store: Store, burst: Burst[Key], since: datetime) -> Risen:
     place, task, label = burst.key
+    meaning = meaning_named(label) if task == MEANT else None
+    answers = ((task, label),) if meaning is None else meaning.answers
     only = None if place == EVERYWHERE else place
     wanted = PostFilter(
-        labels=((task, label),), place=only, since=since, order="urgency", folded=True, limit=_NAMED
+        any_label=answers, place=only, since=since, order="urgency", folded=True, limit=_NAMED
     )
     posts = store.posts.find(wanted).rows
     name = next((row.place_name for row in posts if row.place_name), None) if only else None
     return Risen(
         place=place,
         place_name=name,
-        task=task,
-        label=label,
-        title=usual_title(task, label),
+        answers=answers,
+        meaning=None if meaning is None else meaning.name,
+        title=usual_title(task, label) if meaning is None else meaning.title,
         now=burst.now,
         usual=burst.usual,
         clumps=burst.clumps,

@@ -263,7 +263,7 @@ def _schema(meta: ReportMeta) -> str:
                 "title": task.title,
                 "several": task.task.several,
                 "relevance": only_relevance(task.task),
-                "perhaps_below": PERHAPS_BELOW if task.task.several else 0,
+                "perhaps_below": PERHAPS_BELOW,
                 "labels": labels,
             }
         )

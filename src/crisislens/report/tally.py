@@ -28,8 +28,9 @@ NOT_SURE = "not_sure"
 NONE = "none"
 """Stands where a label would: of several that may hold, none does."""
 PERHAPS_BELOW = 70
-"""In percent. Of several labels each is said from one half on and never "not sure"; below this one it is said
-with "perhaps". A question with one answer has its own measured level of "not sure" instead.
+"""In percent. Below it an answer is said with "perhaps". Of several labels each is said from one half on and
+never "not sure"; a question with one answer has its own measured level of "not sure", which may lie as low:
+a kind of post at 58 % must not look surer than a call at 69 % beside it.
 """
 _MOST_LANGUAGES = 1000
 _MOST_REASONS = 200
@@ -57,7 +58,7 @@ def is_perhaps(task: Task, found: TaskAssessment | None, name: str) -> bool:
     >>> is_perhaps(NEEDED, found, "water"), is_perhaps(NEEDED, found, "food")
     (False, True)
     """
-    if found is None or found.abstained or not task.several or name not in found.labels:
+    if found is None or name not in task.classes or name not in answers_of(task, found):
         return False
     # rounded as it is shown, so that no "70%" is called so
     return round(100 * found.probabilities.get(name, 1.0)) < PERHAPS_BELOW

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, or_, select
+from sqlalchemy import Connection, exists, func, or_, select, tuple_
 
+from crisislens.domain.meanings import answers_counted
 from crisislens.store.models import Alert, AlertPost, Answer, Post, Review, Source
 from crisislens.store.records import Hit, RuleSpec
 
@@ -26,7 +27,8 @@ def hits(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[Hit]:
-    """Posts whose label the model says and does not only lean to, at a place, in the order of their times.
+    """Posts whose label the model says and does not only lean to, at a place, in the order of their times. A
+    post in which several counted answers hold is one post.
 
     Arguments:
         connection: For reading.
@@ -60,12 +62,15 @@ def hits(
         wanted = wanted.where(Answer.at >= since)
     if until is not None:
         wanted = wanted.where(Answer.at <= until)
-    newest = wanted.order_by(Answer.at.desc(), Post.id.desc()).limit(MOST_HITS)
-    return [_hit(row) for row in reversed(connection.execute(newest).all())]
+    newest = wanted.order_by(Answer.at.desc(), Post.id.desc())
+    newest = newest.limit(MOST_HITS * len(answers_counted(spec.task, spec.label)))
+    each = {row.id: row for row in connection.execute(newest)}
+    return [_hit(row) for row in reversed([*each.values()][:MOST_HITS])]
 
 
 def _said(spec: RuleSpec) -> list[Any]:
-    terms: list[Any] = [Answer.task == spec.task, Answer.label == spec.label, Answer.abstained.is_(False)]
+    counted = answers_counted(spec.task, spec.label)
+    terms: list[Any] = [tuple_(Answer.task, Answer.label).in_(counted), Answer.abstained.is_(False)]
     if spec.min_confidence:
         terms.append(Answer.confidence >= spec.min_confidence)
     if spec.place is not None:

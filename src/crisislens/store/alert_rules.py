@@ -59,7 +59,7 @@ class AlertRules:
             InputError: If the name is empty or too long, there are a hundred rules, or nobody answers what
                 the rule counts: it would be silent for ever.
         """
-        self._vocabulary.check(spec.task, spec.label)
+        self._vocabulary.check_counted(spec.task, spec.label)
         clean = without_nul(name).strip()
         if not 0 < len(clean) <= _MOST_NAME:
             raise InputError(f"a rule's name has 1 to {_MOST_NAME} characters; this one has {len(clean)}")
@@ -91,7 +91,7 @@ class AlertRules:
             InputError: If nobody answers what the rule counts.
         """
         if spec is not None:
-            self._vocabulary.check(spec.task, spec.label)
+            self._vocabulary.check_counted(spec.task, spec.label)
 
         def set_values(tx: Transaction) -> RuleRow:
             before = _get(tx.connection, rule_id)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select
 
 from crisislens.core.errors import InputError
 from crisislens.domain.asked import asked_tasks, shipped_answers
+from crisislens.domain.meanings import ANY_OF, MEANINGS, meaning_named
 from crisislens.store.database import Database
 from crisislens.store.models import Answer, Assessment, Review
 
@@ -65,6 +66,21 @@ class Vocabulary:
             )
         if label is not None and label not in there and not self._given(task, label):
             raise InputError(f"this is no answer to {task!r}; expected {_named(there)}")
+
+    def check_counted(self, task: str, label: str) -> None:
+        """As `check`, of what a rule counts: an answer, or any answer of a meaning.
+
+        Arguments:
+            task: The question, or `meanings.ANY_OF`.
+            label: The answer, or the meaning's name.
+
+        Raises:
+            InputError: Nobody answers this, or no meaning has the name.
+        """
+        if task != ANY_OF:
+            self.check(task, label)
+        elif meaning_named(label) is None:
+            raise InputError(f"no meaning has this name; expected {_named([one.name for one in MEANINGS])}")
 
     def _given(self, task: str, label: str) -> bool:
         """Whether some post has this answer, as of a model that was used before."""

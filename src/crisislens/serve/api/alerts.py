@@ -115,7 +115,7 @@ def try_a_rule(
 ) -> Trial:
     """Over the past, with posts as they stand now; nothing is written or sent."""
     store, until = service_of(request).store, datetime.now(UTC)
-    store.vocabulary.check(spec.task, spec.label)
+    store.vocabulary.check_counted(spec.task, spec.label)
     return try_rule(store, spec, until - timedelta(hours=hours), until)
 
 

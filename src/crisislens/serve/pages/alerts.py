@@ -12,6 +12,7 @@ from crisislens.alerts.evaluate import Trial, try_rule
 from crisislens.alerts.rules import EXAMPLES, rule_in_words, what_is_counted
 from crisislens.core.errors import CrisisLensError
 from crisislens.domain.asked import asked_tasks
+from crisislens.domain.meanings import ANY_OF, MEANINGS
 from crisislens.serve.access import Admin, Reviewer, Viewer, Visitor
 from crisislens.serve.api.alerts import AlertId, RuleId
 from crisislens.serve.pages.render import page
@@ -90,7 +91,7 @@ def add_rule(
         kept = rules.get(rule_id).spec.model_dump() if rule_id else {}
         spec = RuleSpec(**{**kept, **values, "place": place.strip() or None, "unanswered": unanswered})
         if trial:
-            service_of(request).store.vocabulary.check(task, label)
+            service_of(request).store.vocabulary.check_counted(task, label)
             until = datetime.now(UTC)
             tried = try_rule(service_of(request).store, spec, until - timedelta(hours=_TRIAL_H), until)
             return _alerts(request, visitor, tried=(spec, tried), form=form)
@@ -187,7 +188,8 @@ def _states(chosen: AlertState | None) -> list[tuple[str, str, bool]]:
 
 def _labels() -> list[tuple[str, list[tuple[str, str]]]]:
     """What a rule may count, by question."""
-    found = []
+    meant = [(f"{ANY_OF}={meaning.name}", meaning.title) for meaning in MEANINGS]
+    found = [("Of either question", meant)]
     for question, task in asked_tasks().items():
         labels = [(f"{question}={label.name}", label.words) for label in task.labels if not label.nothing]
         found.append((task.heading, labels))

@@ -34,7 +34,7 @@ def what_rises(
     since = looked.since.strftime("%Y-%m-%dT%H:%M")
     links = []
     for one in looked.found:
-        chosen = {"label": f"{one.task}:{one.label}", "since": since, "order": "urgency"}
+        chosen = {**one.filters, "since": since, "order": "urgency"}
         links.append("/posts?" + query_of({**chosen, "place": "" if one.place == "*" else one.place}))
     return page(
         request,

@@ -30,8 +30,13 @@ class RuleSpec(Record):
     are known. What the model abstained from never counts.
     """
 
-    task: Word = Field(description="The question, as in `needs`")
-    label: Word = Field(description="The answer that is counted, as in `rescue`")
+    task: Word = Field(
+        description="The question, as in `needs`; `meaning` counts answers to several questions that mean "
+        "nearly the same"
+    )
+    label: Word = Field(
+        description="The answer that is counted, as in `rescue`, or the meaning, as in `calls_for_help`"
+    )
     least: int = Field(ge=1, le=1_000, description="How many different posts")
     window_min: int = Field(ge=1, le=7 * 24 * 60, description="Within how many minutes")
     place: Word | None = Field(default=None, description="Only this place, by its id; each by itself without")

@@ -14,10 +14,9 @@ $$L = \operatorname{CE}(W h + b,\ y) + \sum_q \lambda_q \operatorname{mean}_{i:\
 Passes: 0.7.0 (27,854 texts, with `made_up_hard.jsonl`); 0.8.0 from there (35,145 texts, with
 `made_up_contrast.jsonl`: situations told four ways, of which one or two ask; more of HumAID); 0.9.0 from
 there (47,005 texts, with `made_up_appeals.jsonl`: appeals to everybody beside calls, direct messages; all
-layers, `--first-layer 0 --threads 2`). A pass from there (50,461 texts, with
-`made_up_told.jsonl`: people in danger of whom another tells, all-clears, how-to posts, what only looks like
-damage; more of CrisisLexT26 in other languages; the same options) was measured and not taken
-(docs/benchmarks-need.md).
+layers, `--first-layer 0 --threads 2`); 0.10.0 from there (50,461 texts, with `made_up_told.jsonl`: people in
+danger of whom another tells, all-clears, how-to posts, what only looks like damage; more of CrisisLexT26 in
+other languages; the same options, and the middle between the pass and 0.9.0, by `blend_passes.py`).
 
 The last term is learning without forgetting (Li & Hoiem 2016, https://arxiv.org/abs/1606.09282, Sec. 3),
 with the vectors of the text as it was written: so a text that was made rough (names of accounts before it,

@@ -307,6 +307,11 @@ def test_the_name_of_the_event_helps(gazetteer: Gazetteer) -> None:
         ("water at Santa Rosa", ["Santa Rosa, US"], "Hyderabad floods", ["Santa Rosa, US"]),
         ("water at Santa Rosa", ["Santa Rosa, US"], "typhoon_pablo", ["Santa Rosa, US"]),
         ("fire in Queenstown", ["Queenstown, ZA"], "singapore_haze", []),
+        # codes of countries, also as events are filed; "us" in words is nobody's code
+        ("fire in Queenstown", ["Queenstown, ZA"], "nz_earthquake_2011", ["Queenstown, NZ"]),
+        ("fire in Queenstown", ["Queenstown, ZA"], "NZ earthquake", ["Queenstown, NZ"]),
+        ("fire in Queenstown", ["Queenstown, ZA"], "help nz", ["Queenstown, ZA"]),
+        ("fire in Queenstown", ["Queenstown, ZA"], "incendios en EE. UU.", []),
     ],
 )
 def test_the_country_of_an_event_decides(

@@ -87,6 +87,7 @@ def test_hashtags(tag: str, parts: list[str]) -> None:
         ("Quake–hit Nepal", ["Quake+hit+Nepal"]),
         ("St. John", ["St+John"]),
         ("U.S. Virgin", ["U.S+Virgin"]),
+        ("en EE.UU. y EE. UU", ["en+EE+UU", "y+EE+UU"]),
         ("lost. John", ["lost", "John"]),
         ("#Puerto #Rico", ["Puerto+Rico"]),
         ("San https://t.co/x Juan", ["San", "Juan"]),

@@ -194,13 +194,21 @@ def _places_of_event(event: str | None, gazetteer: Gazetteer) -> tuple[Place, ..
     """
     if not event:
         return ()
+    filed = "_" in event
     words = [
-        # events are filed in small letters, which would speak against a name
-        Word(word.text.capitalize(), word.start, word.end, False, word.joins)
+        Word(_as_name(word.text, filed), word.start, word.end, False, word.joins)
         for word in split_words(event.replace("_", " "), lambda name: False)
     ]
     places = (_place_of_event(span, gazetteer) for span in name_spans(words, gazetteer))
     return tuple(place for place in places if place is not None)
+
+
+def _as_name(word: str, filed: bool) -> str:
+    """A word of an event as a name is written: events are filed in small letters, which would speak against
+    one (`us_tornado_2021`, `nepal_earthquake`).
+    """
+    short = word.lower() in cue_words("short_names")
+    return word.upper() if short and (filed or word.isupper()) else word.capitalize()
 
 
 def _place_of_event(span: Span, gazetteer: Gazetteer) -> Place | None:

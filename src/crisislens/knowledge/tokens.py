@@ -89,13 +89,13 @@ def split_words(
             and bool(words)
             and _JOIN.fullmatch(text[end : match.start() + bool(match["tag"])]) is not None
         )
-        # "St. John", "U.S. Virgin Islands": a point after a short capitalized word ends no sentence
+        # "St. John", "U.S. Virgin Islands", "EE. UU.": a point after a short capitalized word ends no sentence
         if (
             not joined
             and words
             and end >= 0
             and re.fullmatch(r"\.[ \t]*", text[end : match.start()])
-            and words[-1].text.lower() in ("st", "ft", "mt", "u.s")
+            and words[-1].text.lower() in ("st", "ft", "mt", "u.s", "ee")
         ):
             joined = True
         if match["word"]:

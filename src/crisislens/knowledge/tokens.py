@@ -89,7 +89,7 @@ def split_words(
             and bool(words)
             and _JOIN.fullmatch(text[end : match.start() + bool(match["tag"])]) is not None
         )
-        # "St. John", "U.S. Virgin Islands", "EE. UU.": a point after a short capitalized word ends no sentence
+        # "St. John", "U.S. Virgin Islands", "EE. UU.": a point behind a short capitalized word ends nothing
         if (
             not joined
             and words

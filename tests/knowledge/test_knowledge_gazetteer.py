@@ -50,7 +50,8 @@ def named(text: str, gazetteer: Gazetteer, **fields: object) -> list[str]:
         ("Terremoto en EE.UU.: heridos", ["United States, "]),
         ("Incendios en EE. UU. hoy", ["United States, "]),
         ("Tornado en EEUU", ["United States, "]),
-        ("Inundações nos EUA deixam mortos", ["United States, "]),
+        # EUA is no name of the United States here: an island of Tonga is called so
+        ("Tsunami hit the island of Eua in Tonga", ["Tonga, TO"]),
         ("Épidémie en RDC", ["Democratic Republic of the Congo, CD"]),
         ("tell us about it", []),
         ("Quake-hit Nepal", ["Nepal, NP"]),

@@ -31,6 +31,7 @@ RUN = tuple(
         told("low", needs={"warning": 0.99, "medical": 0.51}, urgency=0.6),
         told("none", urgency=0.5),
         told("open", CALL, {"water": 0.99}, sure=0.3, urgency=0.4),
+        told("lean", CALL, {"water": 0.99}, sure=0.58, urgency=0.3),
     )
 )
 
@@ -117,8 +118,8 @@ def test_the_page_says_it_in_words_and_not_by_color_alone(page_of_needs: Path) -
         ("#needs=request&confidence=50", ["both", "hurt"]),
         ("#needs=medical&humanitarian=requests_or_urgent_needs&confidence=55", ["both", "hurt", "edge"]),
         # of what is grave, not of the warning beside it
-        ("#of_tone=grave&confidence=50", ["both", "hurt", "edge", "low", "open"]),
-        ("#of_tone=grave&confidence=55", ["both", "hurt", "edge", "open"]),
+        ("#of_tone=grave&confidence=50", ["both", "hurt", "edge", "low", "open", "lean"]),
+        ("#of_tone=grave&confidence=55", ["both", "hurt", "edge", "open", "lean"]),
         ("#of_tone=warm&confidence=95", ["low"]),
         ("#needs=none&confidence=60", ["none"]),
         ("#humanitarian=not_sure&confidence=25", ["open"]),
@@ -150,9 +151,11 @@ def test_cards_that_the_page_makes_say_the_same(opened: Callable[..., Browser], 
         "Warns 99%",
         "Perhaps: Medical help needed 51%",
     ]
+    # a question with one answer, too
+    assert browser.run(said.format("#post-7")) == ["Perhaps: Call for help 58%", "Water needed 99%"]
     # hollow: nothing behind the word
     style = "getComputedStyle(document.querySelector('#post-{} .label.perhaps')).backgroundColor"
-    assert {browser.run(style.format(i)) for i in (1, 4)} == {"rgba(0, 0, 0, 0)"}
+    assert {browser.run(style.format(i)) for i in (1, 4, 7)} == {"rgba(0, 0, 0, 0)"}
     assert found_at(browser, "#needs=medical") == 4
 
 
@@ -167,6 +170,13 @@ def test_what_is_copied_says_perhaps_and_tables_do_not(
     copied = browser.run("window.copied")
     assert "Calls and needs: Asks for help; Perhaps: Medical help needed" in copied
     assert copied.count("Perhaps: ") == 3
+    browser.run("location.hash = '#needs=water&confidence=0'")
+    browser.until("document.querySelector('#post-7')")
+    browser.run("window.copied = ''; document.querySelector('[data-send=text]').click()")
+    browser.until("window.copied")
+    assert "category: Perhaps: Call for help" in browser.run("window.copied")
+    browser.run("location.hash = '#needs=medical&confidence=0'")
+    browser.until("document.querySelector('#post-1')")
     for form in ("csv", "geojson"):
         browser.run(f"document.querySelector('[data-send={form}]').click()")
         browser.until("window.caught.length")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from serve_site import Site
 
+from alert_posts import NOW, PONCE, ask, heard_when_posted
 from crisislens.alerts.evaluate import evaluate
 from crisislens.domain.place import GeoLocation, Place
 
@@ -347,6 +348,25 @@ def test_alerts_as_feed_and_table(fresh: Site) -> None:
     assert "#severity+code+label" in table.text
     assert "severe_damage" in table.text
     assert fresh.store.audit.list()[0].action == "export"
+
+
+def test_what_rises_of_two_answers_is_one_line_with_one_link(fresh: Site) -> None:
+    now = (datetime.now(UTC) - NOW).total_seconds() // 60
+    call = "requests_or_urgent_needs"
+    past = [now - 60 * hours for hours in reversed(range(6, 78, 4))]
+    ask(fresh.store, *past, needs=("request",), category=call)
+    heard_when_posted(fresh.store)
+    ask(fresh.store, *[now - 40 + i for i in range(39)], needs=("request",), category=call)
+    viewer = {**fresh.people["viewer"].headers, "Accept": "text/html"}
+    page = fresh.client.get("/rising?hours=6", headers=viewer).text
+    assert "/posts?meaning=calls_for_help&amp;since=" in page
+    assert ">Calls for help</td>" in page
+    assert "Asks for help" not in page
+    found = fresh.client.get("/v1/rising?hours=6", headers=fresh.key("viewer")).json()["found"]
+    calls = [one for one in found if one["meaning"] == "calls_for_help"]
+    assert {one["place"] for one in calls} == {PONCE.id, "*"}
+    assert calls[0]["answers"] == [["humanitarian", call], ["needs", "request"]]
+    assert all(one["answers"] and "task" not in one for one in found)
 
 
 def test_the_digest_in_three_forms(fresh: Site) -> None:

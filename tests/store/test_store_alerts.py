@@ -4,11 +4,13 @@ from datetime import timedelta
 from threading import Thread
 
 import pytest
+from sqlalchemy import update
 
 from alert_posts import CAGUAS, NOW, PONCE, WATER, ask, at
 from crisislens.alerts.evaluate import evaluate, try_rule
 from crisislens.core.errors import ConflictError, InputError, NotFoundError
-from crisislens.store import Store
+from crisislens.store import Store, alert_hits
+from crisislens.store.models import Answer
 from crisislens.store.records import AlertRow, Finding, RuleSpec
 
 
@@ -118,9 +120,27 @@ def test_a_rule_counts_a_post_once_whichever_question_finds_it(store: Store) -> 
     assert alert.post_ids == (*both, *either[:2], *last)
     [trial] = try_rule(store, calls, at(-60), NOW).raised
     assert trial.post_ids == alert.post_ids
-    # the surest answer is enough
     sure = calls.model_copy(update={"min_confidence": 0.99})
     assert try_rule(store, sure, at(-60), NOW).posts == 0
+
+
+def test_of_two_answers_the_surer_one_is_enough(store: Store) -> None:
+    [post] = ask(store, -20, needs=("request",), category="requests_or_urgent_needs")
+    less = update(Answer).where(Answer.post_id == post, Answer.task == "needs").values(confidence=0.6)
+    store.database.write(lambda tx: tx.connection.execute(less).rowcount)
+    more = update(Answer).where(Answer.post_id == post, Answer.task == "humanitarian")
+    store.database.write(lambda tx: tx.connection.execute(more.values(confidence=0.95)).rowcount)
+    calls = RuleSpec(task="meaning", label="calls_for_help", least=1, window_min=30, min_confidence=0.9)
+    assert try_rule(store, calls, at(-60), NOW).posts == 1
+    asks = calls.model_copy(update={"task": "needs", "label": "request"})
+    assert try_rule(store, asks, at(-60), NOW).posts == 0
+
+
+def test_the_newest_posts_are_looked_at_and_each_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alert_hits, "MOST_HITS", 2)
+    ids = ask(store, -20, -19, -18, needs=("request",), category="requests_or_urgent_needs")
+    calls = RuleSpec(task="meaning", label="calls_for_help", least=1, window_min=30)
+    assert [hit.post_id for hit in store.alerts.hits(calls)] == ids[1:]
 
 
 def test_a_rule_of_a_meaning_that_nobody_knows_is_refused(store: Store) -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from crisislens.domain.asked import asked_tasks, usual_title
-from crisislens.domain.meanings import ANY_OF, meaning_named
+from crisislens.domain.meanings import ANY_OF, Meaning, meaning_named
 from crisislens.domain.samples import RULES
 from crisislens.store.records import RuleSpec
 
@@ -31,15 +31,18 @@ def what_is_counted(spec: RuleSpec) -> str:
     >>> what_is_counted(RuleSpec(task="needs", label="rescue", least=1, window_min=5))
     'Calls and needs: Rescue needed'
     >>> what_is_counted(RuleSpec(task="meaning", label="warnings", least=1, window_min=5))
-    'Warnings and advice (either “Warning or advice” or “Warns”)'
+    'Warnings and advice'
     """
-    meaning = meaning_named(spec.label) if spec.task == ANY_OF else None
+    meaning = _meaning(spec)
     if meaning is not None:
-        either = " or ".join(f"“{usual_title(*answer)}”" for answer in meaning.answers)
-        return f"{meaning.title} (either {either})"
+        return meaning.title
     task = asked_tasks().get(spec.task)
     heading = task.heading if task is not None else spec.task
     return f"{heading}: {usual_title(spec.task, spec.label)}"
+
+
+def _meaning(spec: RuleSpec) -> Meaning | None:
+    return meaning_named(spec.label) if spec.task == ANY_OF else None
 
 
 def rule_in_words(spec: RuleSpec) -> str:
@@ -50,7 +53,10 @@ def rule_in_words(spec: RuleSpec) -> str:
     """
     few = f"at least {spec.least} different posts" if spec.least > 1 else "a post"
     where = f"at {spec.place}" if spec.place else "at one place"
-    parts = [f"{what_is_counted(spec)} – {few} {where} within {minutes(spec.window_min)}"]
+    meaning = _meaning(spec)
+    answers = [f"“{usual_title(*answer)}”" for answer in meaning.answers] if meaning else []
+    either = f" (either {' or '.join(answers)})" if answers else ""
+    parts = [f"{what_is_counted(spec)}{either} – {few} {where} within {minutes(spec.window_min)}"]
     if spec.unanswered:
         parts.append("none answered")
     if spec.min_confidence:

@@ -1,9 +1,10 @@
 """What rises just now, of all places and all that calls for somebody: the store read for `bursts`."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from crisislens.domain.asked import asked_tasks, usual_title
 from crisislens.domain.meanings import MEANINGS, Answer, meaning_named, meaning_of
@@ -140,8 +141,9 @@ def _known_since(store: Store) -> datetime | None:
 
 
 def _each_once(rows: Sequence[Row]) -> list[Row]:
-    """Counts without those of answers that are counted together, and without those of meanings of which one
-    answer alone is given: a store of one question has no second number.
+    """Counts in which no post stands twice. Where posts have both answers of a meaning ("Call for help" and
+    "Asks for help"), the meaning's count stays and those of its answers go; where they have only one of them,
+    as in a store of one question, it is the other way round.
     """
     given = {(task, label) for _, _, task, label, _ in rows}
     together = {meaning for meaning in MEANINGS if len(meaning.among(given)) > 1}
@@ -168,9 +170,9 @@ def _risen(store: Store, burst: Burst[Key], since: datetime) -> Risen:
     meaning = meaning_named(label) if task == MEANT else None
     answers = ((task, label),) if meaning is None else meaning.answers
     only = None if place == EVERYWHERE else place
-    wanted = PostFilter(
-        any_label=answers, place=only, since=since, order="urgency", folded=True, limit=_NAMED
-    )
+    # one answer has an index that is walked, several have not
+    which: Mapping[str, Any] = {"labels": answers} if meaning is None else {"any_label": answers}
+    wanted = PostFilter(**which, place=only, since=since, order="urgency", folded=True, limit=_NAMED)
     posts = store.posts.find(wanted).rows
     name = next((row.place_name for row in posts if row.place_name), None) if only else None
     return Risen(

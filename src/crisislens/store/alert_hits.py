@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, or_, select, tuple_
+from sqlalchemy import Connection, and_, exists, func, or_, select
 
 from crisislens.domain.meanings import answers_counted
 from crisislens.store.models import Alert, AlertPost, Answer, Post, Review, Source
@@ -70,7 +70,9 @@ def hits(
 
 def _said(spec: RuleSpec) -> list[Any]:
     counted = answers_counted(spec.task, spec.label)
-    terms: list[Any] = [tuple_(Answer.task, Answer.label).in_(counted), Answer.abstained.is_(False)]
+    # one term an answer: of a list of pairs SQLite reads every answer that there is
+    any_of = or_(*(and_(Answer.task == task, Answer.label == label) for task, label in counted))
+    terms: list[Any] = [any_of, Answer.abstained.is_(False)]
     if spec.min_confidence:
         terms.append(Answer.confidence >= spec.min_confidence)
     if spec.place is not None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from serve_site import Site
 
-from alert_posts import NOW, PONCE, ask, heard_when_posted
+from alert_posts import NOW, ask, heard_when_posted
 from crisislens.alerts.evaluate import evaluate
 from crisislens.domain.place import GeoLocation, Place
 

@@ -6,7 +6,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from serve_site import Site
 
+from crisislens.domain.samples import CALL
 from crisislens.serve.api.examples import example_of
+
+PAIR = {"type": "array", "prefixItems": [{"type": "string"}, {"type": "string"}]}
 
 
 def bodies(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -55,8 +58,12 @@ def test_the_example_of_posting_is_taken(site: Site) -> None:
         ({"type": "integer", "minimum": 3}, "n", 3),
         ({"type": "string", "enum": ["a", "b"]}, "state", "a"),
         ({"type": "string", "maxLength": 2}, "external_id", "x"),
-        ({"type": "array", "items": {"type": "string"}}, "labels", ["requests_or_urgent_needs"]),
+        ({"type": "array", "items": {"type": "string"}}, "labels", [CALL]),
         ({"$ref": "#/components/schemas/Deep"}, "", {"deep": []}),
+        # pairs: each part has its own example, and one of the list is only given where its parts fit
+        ({"type": "array", "items": PAIR}, "answers", [["humanitarian", CALL], ["needs", "request"]]),
+        ({"type": "array", "items": PAIR}, "pairs", [["x", "x"]]),
+        ({"type": "array", "prefixItems": [{"type": "integer"}, PAIR]}, "", [1, ["x", "x"]]),
     ],
 )
 def test_values_fit_their_fields(schema: dict[str, Any], name: str, expected: Any) -> None:

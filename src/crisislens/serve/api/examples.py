@@ -40,6 +40,7 @@ _BY_NAME: dict[str, tuple[Any, ...]] = {
     "answers": (
         {QUESTION: {"labels": [CALL], "confidence": 0.86, "not_sure": False}},
         {},
+        [list(answer) for answer in MEANINGS[0].answers],
     ),
     "model": ("e5277a37fc550da2",),
     "urgency": (0.94,),
@@ -176,8 +177,10 @@ def _of_type(schema: Mapping[str, Any], schemas: Mapping[str, Any], name: str, d
     if kind == "object" or "properties" in schema:
         fields = schema.get("properties", {})
         return {field: example_of(each, schemas, field, depth + 1) for field, each in fields.items()}
+    if kind == "array" and "prefixItems" in schema:
+        return [example_of(each, schemas, _singular(name), depth + 1) for each in schema["prefixItems"]]
     if kind == "array":
-        items = schema.get("items") or next(iter(schema.get("prefixItems", ())), None)
+        items = schema.get("items")
         if depth > _DEPTH or not items:
             return []
         return [example_of(items, schemas, _singular(name), depth + 1)]
@@ -223,6 +226,9 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
         return False
     if kind == "object" and isinstance(value, dict):
         return "additionalProperties" in schema and _entries_fit(value, schema["additionalProperties"])
+    if kind == "array" and isinstance(value, list) and "prefixItems" in schema:
+        parts = schema["prefixItems"]
+        return len(value) == len(parts) and all(map(_fits, value, parts))
     if kind == "array" and isinstance(value, list):
         return all(_fits(each, schema.get("items", {})) for each in value)
     return isinstance(value, kinds[kind]) and _within(value, schema)

@@ -15,7 +15,7 @@ from crisislens.store import Store
 from crisislens.store.records import NewPost, Unread
 from crisislens.streams import Filters
 from crisislens.streams.jetstream import JetstreamSource, _refused, _start
-from crisislens.streams.jetstream_events import HeardEvents
+from crisislens.streams.jetstream_events import BACK_EVENTS, HeardEvents
 from crisislens.streams.jetstream_posts import record_post
 from stream_fakes import FakeJetstream, Faults, stopping
 from stream_oracle import kept, pumping, until
@@ -110,6 +110,47 @@ def test_any_year_may_stand_in_a_record(created: object) -> None:
     post = record_post(event(record={"text": "x", "createdAt": created}))
     assert isinstance(post, NewPost)
     assert post.created_at is None
+
+
+def told(kind: str, **change: Any) -> str:
+    payload = {**event(**change), "$type": f"x#{kind}"}
+    return json.dumps({"$type": "message", "payload": payload})
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        told("commit", seq=8, operation="delete"),
+        told("account", seq=8, account={"active": False, "status": "deleted"}),
+    ],
+    ids=["post", "account"],
+)
+def test_what_comes_again_does_not_bring_back_what_was_taken_back(end: str) -> None:
+    """The connection broke after the post came again, and before its end did."""
+    first = HeardEvents("ws://h", None)
+    for message in (told("commit"), end):
+        first.message(message)
+    cursor = first.batch().cursor
+    assert cursor is not None
+    again = HeardEvents("ws://h", json.loads(json.dumps(cursor)))
+    again.message(told("commit"))
+    assert again.batch().posts == ()
+    # written anew under the same key
+    again.message(told("commit", seq=9))
+    assert len(again.batch().posts) == 1
+    # another server counts for itself
+    other = HeardEvents("ws://other", cursor)
+    other.message(told("commit"))
+    assert len(other.batch().posts) == 1
+
+
+def test_the_cursor_forgets_what_does_not_come_again() -> None:
+    heard = HeardEvents("ws://h", None)
+    heard.message(told("commit", seq=8, operation="delete"))
+    heard.message(told("commit", seq=8 + BACK_EVENTS, rkey="3k2"))
+    cursor = heard.batch().cursor
+    assert cursor is not None
+    assert "ended" not in cursor
 
 
 FRAMES: list[tuple[Any, str | None]] = [

@@ -24,7 +24,7 @@ from crisislens.core.guarded_streams import connected
 from crisislens.core.http_answers import RequestError
 from crisislens.core.optional import require
 from crisislens.streams.batch import Batch
-from crisislens.streams.jetstream_events import HeardEvents
+from crisislens.streams.jetstream_events import BACK_EVENTS, HeardEvents
 from crisislens.streams.jetstream_posts import COLLECTION
 
 __all__ = ["DEFAULT_HOST", "JetstreamSource"]
@@ -37,7 +37,6 @@ _WAIT_S = 1.0
 _LINGER_S = 0.05
 _SILENT_S = 90.0
 _BACK_US = 10_000_000
-_BACK_EVENTS = 20
 _MOST_EVENTS = 2_000
 
 
@@ -160,7 +159,7 @@ def _start(host: str, cursor: Mapping[str, Any] | None) -> int | None:
         return None
     seq, moment = cursor.get("seq"), cursor.get("us")
     if cursor.get("host") == host and isinstance(seq, int):
-        return max(0, seq - _BACK_EVENTS)
+        return max(0, seq - BACK_EVENTS)
     return moment - _BACK_US if isinstance(moment, int) else None
 
 

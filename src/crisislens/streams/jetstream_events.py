@@ -1,4 +1,9 @@
-"""Frames of Jetstream, gathered to a batch."""
+"""Frames of Jetstream, gathered to a batch.
+
+After a break the last events come again. What was written and taken back among them is written once more
+before it is taken back once more, and the connection may break in between: so the cursor holds what was taken
+back lately, and an older event cannot bring it back.
+"""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +22,10 @@ from crisislens.streams.jetstream_posts import (
 )
 from crisislens.streams.strange import read_one
 
-__all__ = ["HeardEvents"]
+__all__ = ["BACK_EVENTS", "HeardEvents"]
+
+BACK_EVENTS = 20
+"""So many events before the last one are asked for again, as two may have changed places."""
 
 
 class HeardEvents:
@@ -27,6 +35,10 @@ class HeardEvents:
         self._host, self._cursor = host, cursor
         known = cursor.get("seq") if cursor and cursor.get("host") == host else None
         self._after = known if isinstance(known, int) else -1
+        # posts and accounts that were taken back, with the number of that event
+        self._ended: dict[str, int] = {}
+        if cursor is not None and self._after >= 0:
+            self._ended |= cursor.get("ended", {})
         self._came = False
         self._last: Mapping[str, Any] | None = None
         self._posts: dict[str, NewPost] = {}
@@ -84,6 +96,9 @@ class HeardEvents:
             if name is not None:
                 self._posts.pop(name, None)
                 self._gone[name] = None
+                self._end(name, event)
+            return
+        if self._is_ended(event):
             return
         # a letter that is replayed is to be the post that its author and the network can take back
         named = {**event, "uri": address_of(event), "author": event.get("did")}
@@ -102,11 +117,23 @@ class HeardEvents:
         status = account.get("status")
         if isinstance(status, str) and status in GONE_ACCOUNTS and 0 < len(did) <= 500 and did.isascii():
             self._authors[did] = None
+            self._end(did, event)
             self._posts = {name: post for name, post in self._posts.items() if post.author != did}
+
+    def _end(self, name: str, event: Mapping[str, Any]) -> None:
+        self._ended[name] = max(event["seq"], self._ended.get(name, -1))
+
+    def _is_ended(self, event: Mapping[str, Any]) -> bool:
+        """Whether a later event has taken back what this one writes, or its account."""
+        names = (address_of(event), event.get("did"))
+        return any(event["seq"] < self._ended.get(name, -1) for name in names if isinstance(name, str))
 
     def batch(self) -> Batch:
         """All of it, and where to go on."""
         cursor = None if self._last is None else _cursor(self._host, self._last)
+        lately = {name: seq for name, seq in self._ended.items() if seq > self._after - BACK_EVENTS}
+        if cursor is not None and lately:
+            cursor["ended"] = lately
         return Batch(
             tuple(self._posts.values()),
             tuple(self._dead),
